@@ -1,0 +1,1 @@
+"""The machine underneath: paths, configuration, files, locks, logs, systemd."""

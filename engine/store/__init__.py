@@ -1,0 +1,1 @@
+"""Everything that touches SQLite. SQL stands in sql/*.sql and nowhere else."""
