@@ -1,0 +1,47 @@
+"""The protocol that every floor logs through. Must not import loguru or logging."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Log(Protocol):
+    """Takes events. A line is an event's name and its fields, never a sentence with values in it, never a payload.
+
+    level: DEBUG, INFO, WARNING (a human may have to act), ERROR or CRITICAL.
+    channel: the file it belongs to: "chronos", "security" or "performance".
+    Names of fields that readers look for: message_id, uid, attempt, target, request, actor.
+    """
+
+    def event(
+        self,
+        level: str,
+        name: str,
+        /,
+        *,
+        channel: str = "chronos",
+        error: BaseException | None = None,
+        **fields: object,
+    ) -> None:
+        """Note that `name` happened. Returns at once and never raises for what the disk or the terminal does.
+
+        Not from a signal handler: it may have interrupted another line.
+        """
+
+
+class NullLog:
+    """Keeps nothing. For commands, which answer on stdout and stderr, and for tests."""
+
+    __slots__ = ()
+
+    def event(
+        self,
+        level: str,
+        name: str,
+        /,
+        *,
+        channel: str = "chronos",
+        error: BaseException | None = None,
+        **fields: object,
+    ) -> None:
+        return None
