@@ -1,0 +1,1 @@
+"""The configuration: read, checked as a whole, cached, edited. Importing this package costs nothing heavy."""
