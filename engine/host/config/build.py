@@ -19,10 +19,9 @@ from engine.model import OnUncertain, RetryPolicy, RouteStep, Settings, TargetSp
 from engine.rules.text import suggest
 
 ChannelOptions = Callable[[str], type[BaseModel] | None]
-"""Returns the model of a channel's own settings; None or NotFound for a channel that does not exist."""
+"""Returns the model of a channel's own settings, None for a reserved name; raises NotFound for an unknown one."""
 
 M = TypeVar("M", bound=BaseModel)
-BUILT_IN = ("email", "webhook", "maildir")
 _SECRET_ADVICE = "a secret does not stand in the configuration"  # noqa: S105 - the words of an error
 
 
@@ -115,15 +114,14 @@ class Builder:
     def _options(self, where: Where, channel: str, own: dict[str, Any]) -> dict[str, Any] | None:
         try:
             model = self._channel_options(channel)
-        except NotFound:
-            model = None
-        if model is None:
-            if channel in RESERVED_CHANNELS:
-                return own
-            better = suggest(channel, (*BUILT_IN, *RESERVED_CHANNELS))
-            advice = f"did you mean {better}?" if better else f"known: {', '.join(BUILT_IN)}"
-            self._add((*where, "channel"), f"unknown channel {channel}; {advice}")
+        except NotFound as error:
+            self._add((*where, "channel"), str(error))
             return None
+        if model is None:
+            if channel not in RESERVED_CHANNELS:
+                self._add((*where, "channel"), f"channel {channel}: no such channel")
+                return None
+            return own
         known = schema.keys(model)
         if model.model_config.get("extra") != "allow":
             for key in [key for key in own if key not in known]:
@@ -188,12 +186,12 @@ def plain(model: BaseModel) -> dict[str, Any]:
     for key, field in schema.keys(type(model)).items():
         name = next(name for name, one in type(model).model_fields.items() if one is field)
         value = getattr(model, name)
-        suffix = next((one.suffix for one in _metadata(field) if isinstance(one, Kind)), "")
+        suffix = next((one.suffix for one in metadata(field) if isinstance(one, Kind)), "")
         values[key + suffix] = plain(value) if isinstance(value, BaseModel) else value
     return values
 
 
-def _metadata(field: Any) -> list[Any]:
+def metadata(field: Any) -> list[Any]:
     """Return a field's metadata, also where the annotation is an optional of the annotated type."""
     found = list(field.metadata)
     for argument in getattr(field.annotation, "__args__", ()):
