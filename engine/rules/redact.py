@@ -10,6 +10,7 @@ SHORTEST = 6
 _MARK = "<secret>"
 _PASS = r"pass(?:word|wd|phrase)|pwd"  # noqa: S105 - the names of fields, no secret
 _NAMES = rf"{_PASS}|token|secret|(?:api|access|secret|private|signing)[_-]?key|cookie"
+_TRIGGERS = ("pass", "pwd", "token", "secret", "key", "cookie")
 _HEADERS = r"authorization|cookie|x-api-key|secret-token"
 # A reference such as "secret:smtp" names a secret and holds none; what an earlier rule marked stays as it is.
 _HOLDS_ONE = r"""(?!\\{0,4}["']?(?:secret:|<secret))"""
@@ -34,9 +35,9 @@ _RULES: tuple[tuple[tuple[str, ...], str, str], ...] = (
         rf"\1{_MARK}",
     ),
     (("bearer",), r"(?i)(bearer[ \t]{1,8})(?!<)[A-Za-z0-9._~+/=-]{6,}", rf"\1{_MARK}"),
-    (("=",), rf"""(?i)((?:{_NAMES})=){_HOLDS_ONE}(?:{_VALUE}|[^\s&"']+)""", rf"\1{_MARK}"),
+    (_TRIGGERS, rf"""(?i)((?:{_NAMES})=){_HOLDS_ONE}(?:{_VALUE}|[^\s&"']+)""", rf"\1{_MARK}"),
     (
-        ('"', "'"),
+        _TRIGGERS,
         rf"""(?i)((?:{_NAMES})\\{{0,4}}["']\s{{0,4}}:\s{{0,4}}){_HOLDS_ONE}(?:{_VALUE}|[0-9][^\s,}}\]]*)""",
         rf'\1"{_MARK}',
     ),
