@@ -16,6 +16,7 @@ from engine.model import Delivery, ProbeStep, Receipt, TargetSpec
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+_PARTS = ("tmp", "new", "cur")
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EFBIG: "the file is too large"}
 _SETUP = {
     errno.EACCES: "permission denied",
@@ -80,14 +81,15 @@ class MaildirChannel:
             raise DeliveryError(Sent.REJECTED, str(error)) from error
 
     def _prepare(self) -> None:
-        present = {name for name in ("tmp", "new", "cur") if (self._path / name).is_dir()}
-        if len(present) == 3:
+        present = {name for name in _PARTS if (self._path / name).is_dir()}
+        if len(present) == len(_PARTS):
             return
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not present and any(self._path.iterdir()):
+        # Parts that appear meanwhile are another thread's that makes them too.
+        if not present and any(entry.name not in _PARTS for entry in self._path.iterdir()):
             words = f"{self._path} holds other files and is no Maildir; name an empty or a new directory"
             raise DeliveryError(Sent.MISCONFIGURED, words, code="ENOTDIR")
-        for name in ("tmp", "new", "cur"):
+        for name in _PARTS:
             (self._path / name).mkdir(mode=0o700, exist_ok=True)
         _sync_directory(self._path)
 
@@ -170,7 +172,9 @@ class MaildirType:
         try:
             path = Path(str(target.options["path"])).expanduser()
         except RuntimeError as error:
-            raise ConfigError([f"target {target.name}: path: no home directory for ~; write the path in full"]) from error
+            raise ConfigError(
+                [f"target {target.name}: path: no home directory for ~; write the path in full"]
+            ) from error
         return MaildirChannel(Path(context.data_dir) / path, str(context.smtp.get("from") or ""))
 
 

@@ -158,7 +158,7 @@ def tls_context(ca_file: str | None = None) -> TimedContext:
         context.load_verify_locations(cafile=ca_file)
         return context
     paths = ssl.get_default_verify_paths()
-    if paths.cafile is None and paths.capath is None:
+    if not (paths.cafile or paths.capath):  # files that exist; this system has none
         import certifi
 
         context.load_verify_locations(cafile=certifi.where())
@@ -173,20 +173,27 @@ def connect(host: str, port: int, budget: Budget, *, trusted: bool, allow_privat
     The socket is connected to the address that was checked, never to a name, so a name server that changes its
     answer between check and use gains nothing.
 
-    Raises DeliveryError: NO if the name or the server is not there, MISCONFIGURED (REJECTED for an address that the
-    operator did not write) if every address is forbidden.
+    Raises DeliveryError like permitted and connect_to.
     """
-    found = resolve(host, port, budget)
+    return connect_to(host, port, permitted(host, port, budget, trusted=trusted, allow_private=allow_private), budget)
+
+
+def permitted(host: str, port: int, budget: Budget, *, trusted: bool, allow_private: bool) -> list[Address]:
+    """Return the addresses of `host` that may be reached; at least one.
+
+    Raises DeliveryError: NO if there is no such name, MISCONFIGURED (REJECTED for a name that the operator did not
+    write) if every address is forbidden.
+    """
     allowed, words = [], ""
-    for family, address in found:
+    for family, address in resolve(host, port, budget):
         refused = netaddr.refusal(str(address[0]), trusted=trusted, allow_private=allow_private)
         if refused is None:
             allowed.append((family, address))
         else:
-            words = words or f"{host} is {address[0]}: {refused}"
+            words = words or f"{host}: {refused}"
     if not allowed:
         raise DeliveryError(Sent.MISCONFIGURED if trusted else Sent.REJECTED, words, code="ADDRESS")
-    return _connect_first(host, port, allowed, budget)
+    return allowed
 
 
 def resolve(host: str, port: int, budget: Budget) -> list[Address]:
@@ -225,7 +232,8 @@ def _ask_name_server(host: str, port: int, budget: Budget) -> list[Any]:
     return found
 
 
-def _connect_first(host: str, port: int, addresses: list[Address], budget: Budget) -> TimedSocket:
+def connect_to(host: str, port: int, addresses: list[Address], budget: Budget) -> TimedSocket:
+    """Return a socket to the first of `addresses` that answers. Raises DeliveryError (NO) if none does."""
     last = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
     for family, address in addresses:
         sock = TimedSocket(family, budget)
@@ -241,6 +249,16 @@ def _connect_first(host: str, port: int, addresses: list[Address], budget: Budge
     raise DeliveryError(
         Sent.NO, f"cannot connect to {host} port {port}: {words_of(last)}", code=code_of(last)
     ) from last
+
+
+def handshake(sock: TimedSocket, context: TimedContext, host: str) -> str:
+    """Make `sock` secure, close it again, and return the protocol and cipher. Raises DeliveryError."""
+    try:
+        with context.wrap_socket(sock, server_hostname=host) as secure:
+            cipher = secure.cipher()
+            return f"{secure.version()} {cipher[0] if cipher else ''}".strip()
+    except OSError as error:
+        raise tls_failure(error, host) from error
 
 
 def is_loopback(sock: socket.socket) -> bool:
