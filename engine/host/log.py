@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+CHANNELS = ("chronos", "security", "performance")
+"""Each is a file of its own, `logs/<channel>.jsonl`."""
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+"""From least to most. WARNING means that a human may have to act."""
+
 
 class Log(Protocol):
-    """Takes events. A line is an event's name and its fields, never a sentence with values in it, never a payload.
+    """Takes events: a line is an event's name and its fields, never a sentence with values in it, never a payload.
 
-    level: DEBUG, INFO, WARNING (a human may have to act), ERROR or CRITICAL.
-    channel: the file it belongs to: "chronos", "security" or "performance".
+    level: one of LEVELS. channel: one of CHANNELS (a message's own channel is the field `via`).
     Names of fields that readers look for: message_id, uid, attempt, target, request, actor.
     """
 
@@ -25,7 +30,7 @@ class Log(Protocol):
     ) -> None:
         """Note that `name` happened. Returns at once and never raises for what the disk or the terminal does.
 
-        Not from a signal handler: it may have interrupted another line.
+        Not from a signal handler: it may have interrupted another line, and is then counted as dropped.
         """
 
 
