@@ -215,7 +215,7 @@ class Handler(BaseHTTPRequestHandler):
     def path_redirect(self) -> None:
         self.answer(302, b"", Location=self.server_sink.url("/ok"))
 
-    def path_echo(self) -> None:
+    def path_echo(self, *_: str) -> None:
         self.answer(400, f"cannot take {self.path} {self.headers.get('Authorization')}".encode())
 
     def path_huge(self) -> None:

@@ -70,7 +70,8 @@ class WebhookChannel:
         self._url = self._open_secret(str(options["url"]), context)
         self._host, self._port = _origin(target, self._url)
         parts = urlsplit(self._url)
-        for value in [parts.query, *(value for _, value in parse_qsl(parts.query))]:
+        hidden = [parts.query, *(value for _, value in parse_qsl(parts.query))]
+        for value in [*hidden, parts.path] if self._url != options["url"] else hidden:
             self._redactor.register(value)
         self._secret = self._signing_secret(target, context)
         self._headers = [(name, self._open_secret(value, context)) for name, value in target.headers]
