@@ -81,13 +81,16 @@ def read_small(path: Path, max_bytes: int) -> bytes:
         raise
     except (OSError, ValueError) as error:
         raise ConfigError([f"cannot be read: {_words(error)}"]) from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
+        # open() of a directory's descriptor fails and leaves it open: look first.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ConfigError(["is not a regular file"])
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             data = file.read(max_bytes + 1)
-        except OSError as error:
-            raise ConfigError([f"cannot be read: {_words(error)}"]) from error
+    except OSError as error:
+        raise ConfigError([f"cannot be read: {_words(error)}"]) from error
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise ConfigError([f"is larger than {max_bytes // 1024} KiB"])
     return data

@@ -109,18 +109,20 @@ def _read(path: Path, expected: str) -> Settings | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             return None
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             head, _, body = file.read(_MAX_BYTES).partition(b"\n")
-            # The digest of the body too: half a file or a flipped bit must not become somebody's configuration.
-            if head.decode() != f"{expected} {hashlib.sha256(body).hexdigest()}":
-                return None
-            return settings_from_json(body.decode())
-        except (OSError, ValueError):
+        # The digest of the body too: half a file or a flipped bit must not become somebody's configuration.
+        if head.decode() != f"{expected} {hashlib.sha256(body).hexdigest()}":
             return None
+        return settings_from_json(body.decode())
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, digest: str, settings: Settings) -> None:

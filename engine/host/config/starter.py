@@ -1,4 +1,4 @@
-"""The text of a new config.yaml. Every line of it that sets something is a comment: nothing is needed to start."""
+"""The text of a new config.yaml. All but `environment` is a comment: nothing else is needed to start."""
 
 from __future__ import annotations
 
