@@ -529,10 +529,10 @@ def test_following_loses_nothing_over_rotations(log_dir: Path, clock: HandClock)
 
     def write(count: int) -> None:
         for _ in range(count):
-            assert files.write([numbered(next(counter), 100)]) == []
+            assert files.write([numbered(next(counter), 20)]) == []
 
-    # Nothing at all, the first file, one more line, one rotation, several at once, the file removed by hand.
-    steps: list[int | str] = [0, 1, 1, 2, 9, 0, "remove", 3]
+    # Nothing, a first line, one more and one past a rotation, one, many rotations at once, nothing, a removal by hand.
+    steps: list[int | str] = [0, 1, 2, 1, 9, 0, "remove", 3]
 
     def wait() -> bool:
         if not steps:
@@ -545,6 +545,25 @@ def test_following_loses_nothing_over_rotations(log_dir: Path, clock: HandClock)
         return True
 
     assert numbers(log_dir, follow=True, wait=wait) == list(range(1, next(counter)))
+
+
+def test_reading_while_files_rotate_gives_each_line_once_and_in_order(log_dir: Path, clock: HandClock) -> None:
+    files = LogFiles(log_dir, clock, retention_ms=FORTNIGHT_MS, max_file_bytes=300)
+    lost: list[Line] = []
+
+    def write() -> None:
+        for number in range(180):
+            lost.extend(files.write([numbered(number, 20)]))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        found = numbers(log_dir)
+        assert found == list(range(len(found)))
+    writer.join()
+
+    assert numbers(log_dir) == list(range(180))
+    assert lost == []
 
 
 def test_following_waits_for_the_end_of_a_line_and_survives_an_emptied_file(log_dir: Path) -> None:
