@@ -14,6 +14,7 @@ _MAX_CHARS = 2_000
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _CHAT = re.compile(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]+)?", re.ASCII)
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
 
@@ -134,6 +135,8 @@ def web_origin(url: str) -> tuple[str, int]:
         raise BadInput("URL: the host or port cannot be read; write it like https://example.org:8443/path") from error
     if parts.scheme not in {"http", "https"}:
         raise BadInput("URL: write it like https://example.org/path")
+    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc):
+        raise BadInput("URL: the IPv6 address cannot be read; write it like https://[2001:db8::1]:8443/path")
     if "@" in parts.netloc:
         raise BadInput("URL: a user name or password would be stored in clear; configure a target with a secret")
     if parts.fragment or url.endswith("#"):
@@ -141,7 +144,7 @@ def web_origin(url: str) -> tuple[str, int]:
     if not parts.hostname or port == 0:
         raise BadInput("URL: the host is missing; write it like https://example.org/path")
     default = 443 if parts.scheme == "https" else 80
-    return _web_host(parts.hostname, bracketed=parts.netloc.startswith("[")), port or default
+    return _web_host(parts.hostname, bracketed="[" in parts.netloc), port or default
 
 
 def _web_host(host: str, *, bracketed: bool) -> str:

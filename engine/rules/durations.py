@@ -21,6 +21,8 @@ _CLOCK = re.compile(r"(?:(today|tomorrow) +)?(\d{1,2}):(\d\d)", re.ASCII | re.IG
 _LONGEST_MS = 100 * 366 * 86_400_000
 _DURATION_FORMS = "write it like 500ms, 90s, 15m, 2h, 3d or 1h30m"
 _TIME_FORMS = "write it like 14:00, tomorrow 9:00, 2026-11-23 14:00, 2026-11-23T14:00:00Z or +15m"
+# 9999-12-31T23:59:59.999Z
+_LAST_MS = 253_402_300_799_999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -110,17 +112,24 @@ def parse_time_ms(text: str, now_ms: int, tz: tzinfo) -> int:
     if word.startswith("+"):
         return now_ms + parse_duration_ms(word[1:])
     try:
-        if match := _CLOCK.fullmatch(word):
-            return _clock_time_ms(text, match, now_ms, tz)
-        if _DATE.fullmatch(word):
-            return _local_ms(text, datetime.fromisoformat(word), tz, None)
-        if match := _RFC3339.fullmatch(word):
-            day, clock, zone = match.groups()
-            moment = datetime.fromisoformat(f"{day}T{clock}{(zone or '').upper()}")
-            return _ms(moment) if moment.tzinfo else _local_ms(text, moment, tz, now_ms)
+        moment_ms = _named_ms(text, word, now_ms, tz)
     except (ValueError, OverflowError) as error:
         raise BadInput(f"{_shown(text)} is no time that exists: {error}; {_TIME_FORMS}") from error
-    raise BadInput(f"{_shown(text)} is not a time; {_TIME_FORMS}")
+    if moment_ms is None or not 0 <= moment_ms <= _LAST_MS:
+        raise BadInput(f"{_shown(text)} is not a time from 1970 to 9999; {_TIME_FORMS}")
+    return moment_ms
+
+
+def _named_ms(text: str, word: str, now_ms: int, tz: tzinfo) -> int | None:
+    if match := _CLOCK.fullmatch(word):
+        return _clock_time_ms(text, match, now_ms, tz)
+    if _DATE.fullmatch(word):
+        return _local_ms(text, datetime.fromisoformat(word), tz, None)
+    if match := _RFC3339.fullmatch(word):
+        day, clock, zone = match.groups()
+        moment = datetime.fromisoformat(f"{day}T{clock}{(zone or '').upper()}")
+        return _ms(moment) if moment.tzinfo else _local_ms(text, moment, tz, now_ms)
+    return None
 
 
 def _clock_time_ms(text: str, match: re.Match[str], now_ms: int, tz: tzinfo) -> int:
