@@ -30,17 +30,24 @@ _MAX_BYTES = 16 * 1024 * 1024
 _FORMAT = 1
 
 
-def load_cached(paths: Paths, env: Mapping[str, str], loader: Callable[[], Settings]) -> Settings:
+def load_cached(
+    paths: Paths,
+    env: Mapping[str, str],
+    loader: Callable[[], Settings],
+    *,
+    now_ns: Callable[[], int] = time.time_ns,
+) -> Settings:
     """Return the cached configuration if nothing that shaped it has changed, else what `loader` returns.
 
-    `origin` is empty in a cached one. Raises what `loader` raises.
+    `origin` is empty in a cached one. now_ns: the wall clock that files' times are compared with.
+    Raises what `loader` raises.
     """
     before = fingerprint(paths, env)
     cached = _read(paths.config_cache, before)
     if cached is not None:
         return cached
     settings = loader()
-    if _settled(paths, env) and fingerprint(paths, env) == before:
+    if _settled(paths, env, now_ns()) and fingerprint(paths, env) == before:
         _write(paths.config_cache, before, settings)
     return settings
 
@@ -136,9 +143,8 @@ def _write(path: Path, digest: str, settings: Settings) -> None:
             write_atomic(path, f"{digest} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
 
 
-def _settled(paths: Paths, env: Mapping[str, str]) -> bool:
+def _settled(paths: Paths, env: Mapping[str, str], now_ns: int) -> bool:
     """Whether every source has rested for a while; a time in the future never counts as rested."""
-    now_ns = time.time_ns()
     for path in _sources(paths, env):
         try:
             found = os.stat(path)  # noqa: PTH116 - a hot path

@@ -194,8 +194,11 @@ def _round_trip(text: str, expected: dict[str, Any], where: tuple[str, ...], act
     act(mapping)
     out = io.StringIO()
     yaml.dump(tree, out)
-    if not _holds(out.getvalue(), expected):
-        raise NotPossible(f"{'.'.join(where)}: cannot be changed without touching other keys; edit the file by hand")
+    # Inside braces ruamel drops comments, and they are the author's.
+    if not _holds(out.getvalue(), expected) or out.getvalue().count("#") < text.count("#"):
+        raise NotPossible(
+            f"{'.'.join(where)}: cannot be changed without touching something else; edit the file by hand"
+        )
     return out.getvalue()
 
 

@@ -39,9 +39,9 @@ def inserted(text: str, where: tuple[str, ...], value: Any) -> str | None:
         for part in reversed(rest[1:]):
             value = {part: value}
         entry = f"{flow(rest[0])}: {flow(value)}"
-        end = parent.end_mark.index - 1
-        head = text[:end].rstrip() if parent.value else text[:end]
-        return head + (", " if parent.value else "") + entry + text[end:]
+        # Right behind the last value, not before the brace: a comment may stand between them.
+        end = parent.value[-1][1].end_mark.index if parent.value else parent.end_mark.index - 1
+        return text[:end] + (", " if parent.value else "") + entry + text[end:]
     if depth == 0:
         return _appended(text, where, value)
     return _behind_last(text, parent, rest, value)

@@ -121,6 +121,7 @@ class _Builder:
         self._aliases = 0
         self._seen: set[int] = set()
         self._open: set[int] = set()
+        self._expanding = False
         self._stopped = False
 
     def build(self, node: Node, where: Where) -> Any:
@@ -129,6 +130,11 @@ class _Builder:
 
         if self._stopped or not self._admit(node, where):
             return _BROKEN
+        expands = id(node) in self._seen and not self._expanding
+        if expands:
+            self._aliases += 1
+            self._expanding = True
+        self._seen.add(id(node))
         self._open.add(id(node))
         value: Any = _BROKEN
         if isinstance(node, ScalarNode):
@@ -140,6 +146,8 @@ class _Builder:
         else:
             self._problem(node, where, _NO_TAGS)
         self._open.discard(id(node))
+        if expands:
+            self._expanding = False
         return value
 
     def _admit(self, node: Node, where: Where) -> bool:
@@ -147,11 +155,12 @@ class _Builder:
             self._problem(node, where, "an alias (*…) stands inside what it refers to")
             return False
         self._nodes += 1
-        if id(node) in self._seen:
-            self._aliases += 1
-        self._seen.add(id(node))
         if self._nodes > MAX_NODES or self._aliases > MAX_ALIASES:
-            self._problem(node, (), f"more than {MAX_NODES} values or {MAX_ALIASES} aliases (*…): too much to be read")
+            # The node lies where its anchor is; the key that expands it is the one to be named.
+            line = self._document.lines.get(where[:1], node.start_mark.line + 1)
+            self._document.problems.append(
+                (line, f"more than {MAX_NODES} values or {MAX_ALIASES} aliases (*…): too much to be read")
+            )
             self._stopped = True
         return not self._stopped
 
