@@ -155,11 +155,11 @@ def _queued(case: _Case) -> tuple[str, str]:
         why = f" ({_safe(hold.reason)}, by {_name(hold.actor)})" if hold.reason else f" (by {_name(hold.actor)})"
         what = "everything" if hold.scope == "all" else _name(hold.scope.replace(":", " ", 1))
         until = f"until {_when(hold.until_ms, case.now_ms)}, {_left(hold.until_ms, case.now_ms)}"
-        return f"Waits: {what} is held {until}{why}.{ends}", f"chronos resume {_name(hold.scope)}"
+        return f"Waits: {what} is held {until}{why}.{ends}", f"chronos resume {_word(hold.scope)}"
     if case.breaker_words:
         return (
             f"Waits: {_safe(case.breaker_words)}. Waiting costs no tries.{ends}",
-            f"chronos target test {_name(m.target)}",
+            f"chronos target test {_word(m.target)}",
         )
     if case.order_blocker is not None:
         key = f" of ordering key {_name(m.ordering_key)}" if m.ordering_key else ""
@@ -203,7 +203,7 @@ def _dead(case: _Case) -> tuple[str, str]:
     why = _safe(m.state_reason) or "it was refused"
     retry = f"chronos outbox retry {m.id}"
     if last == "misconfigured":
-        retry = f"chronos target test {_name(m.target)}, then {retry}"
+        retry = f"chronos target test {_word(m.target)}, then {retry}"
     elif last == "rejected":
         retry = f"{retry} (once the receiver's objection is met)"
     return f"Dead{_finished(case)}: {why}.{said} Nothing more is sent.", retry
@@ -273,3 +273,10 @@ def _safe(text: str) -> str:
 
 def _name(text: str | None) -> str:
     return safe_line(text or "?", _NAME)
+
+
+def _word(text: str) -> str:
+    """A name as one word of a shell: advice is pasted, and a name may be anybody's."""
+    from shlex import quote
+
+    return quote(safe_line(text, 2_000))
