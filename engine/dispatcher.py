@@ -1,0 +1,375 @@
+"""The background thread of the owner: collect, claim, hand to senders, wait. The only one that claims."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import ChronosError, Sent, TryAgain
+from engine.host.log import Log
+from engine.model import DELIVERED, Outcome, State
+from engine.operations import bulk, delivering, holding, housekeeping
+from engine.operations.context import Context
+from engine.operations.delivering import Claimed, Deposed, Finish, Plan
+from engine.rules.decide import ABANDONED
+from engine.senders import OpenChannel, Result, SenderPool
+from engine.store import attempts, leader
+from engine.store.database import Tx
+
+if TYPE_CHECKING:
+    from schedule import Scheduler
+
+POLL_MS = 100  # how soon another process's message is seen
+HEARTBEAT_MS = 5_000
+TIMED_MS = 1_000  # expiry, routes, holds, leases
+_PAUSE_MS = 500  # after a turn that the database refused
+_DEFECT_PAUSE_MS = 1_000
+_MOST_CLAIMS = 64
+_MOST_BYTES_IN_FLIGHT = 128 * 1024 * 1024
+_FAR_MS = 3_600_000
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A message on the wire: its fence, its lane, and the bytes it keeps in memory."""
+
+    attempt_no: int
+    lane: str
+    size_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this process did since it took over; for status and the log."""
+
+    delivered: int = 0
+    failed: int = 0
+    defects: int = 0
+
+
+class Dispatcher:
+    """Runs on its own thread from `start` until `stop`, `abandon`, or until it is deposed."""
+
+    def __init__(
+        self,
+        context: Context,
+        epoch: int,
+        open_channel: OpenChannel,
+        log: Log,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._context = context
+        self._epoch = epoch
+        self._log = log
+        self._on_end = on_end
+        self._wake = threading.Event()
+        self._results: deque[Result] = deque()
+        self._pending: list[Finish] = []
+        self._in_flight: dict[int, _Seat] = {}
+        self._lanes: Counter[str] = Counter()
+        self._draining = False
+        self._stopped = False
+        self._last_turn_ms = context.clock.monotonic_ms()
+        self._due = {"heartbeat": 0, "timed": 0, "index": 0}
+        self._look_at_ms = 0
+        self._trouble = ""
+        self.tally = Tally()
+        senders = context.settings.outbox["senders"]
+        self.pool = SenderPool(senders, open_channel, self._take_result, context.clock.monotonic_ms, log)
+        self._watch = context.database.watch()
+        self._scheduler = self._housekeeper()
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+
+    # The surface: any thread
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something may be due: look at once instead of at the next poll."""
+        self._look_at_ms = 0
+        self._wake.set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are on the wire."""
+        return len(self._in_flight)
+
+    @property
+    def _unrecorded(self) -> bool:
+        return bool(self._in_flight or self._results or self._pending)
+
+    def turning(self, within_ms: int = 10_000) -> bool:
+        """Whether the thread came round lately: what a watchdog asks."""
+        return self._thread.is_alive() and self._context.clock.monotonic_ms() - self._last_turn_ms < within_ms
+
+    def stop(self, drain_ms: int) -> bool:
+        """Claim nothing more, wait up to `drain_ms` for what is on the wire, record the rest as cut off.
+
+        Returns whether everything on the wire had ended by itself.
+        """
+        self._draining = True
+        self.wake()
+        give_up_ms = self._context.clock.monotonic_ms() + drain_ms
+        while self._unrecorded and self._thread.is_alive():
+            left_ms = give_up_ms - self._context.clock.monotonic_ms()
+            if left_ms <= 0:
+                break
+            self._thread.join(min(left_ms, 20) / 1000)
+        clean = not self._unrecorded
+        self._stopped = True
+        self._wake.set()
+        self._thread.join(2.0)
+        return clean
+
+    # The thread
+
+    def _take_result(self, result: Result) -> None:
+        self._results.append(result)
+        self._wake.set()
+
+    def _run(self) -> None:
+        try:
+            self._begin()
+            while not self._stopped:
+                self._last_turn_ms = self._context.clock.monotonic_ms()
+                wait_ms = self._guarded_turn()
+                self._wake.wait(wait_ms / 1000)
+                self._wake.clear()
+            self._end()
+        except Deposed as error:
+            self._log.event("ERROR", "deposed", reason=str(error))
+        finally:
+            self.pool.close()
+            self._watch.close()
+            self._on_end()
+
+    def _begin(self) -> None:
+        """Take up what a dead owner left, before anything else."""
+        database = self._context.database
+        while taken := database.write(
+            lambda tx: delivering.reclaim_orphans(tx, self._context, self._epoch)
+        ):
+            self._log.event("WARNING", "orphans_taken_up", count=taken)
+        if resumed := bulk.resume_unfinished(self._context):
+            self._log.event("WARNING", "bulk_acts_finished", count=resumed)
+
+    def _guarded_turn(self) -> int:
+        try:
+            wait_ms = self._turn()
+        except Deposed:
+            raise
+        except TryAgain as error:
+            self._report_trouble(error)
+            return _PAUSE_MS
+        except Exception as error:  # noqa: BLE001 - the dispatcher must outlive a defect; it is logged and counted
+            self.tally.defects += 1
+            self._log.event("ERROR", "dispatcher_defect", error=error, count=self.tally.defects)
+            return _DEFECT_PAUSE_MS
+        if self._trouble:
+            self._log.event("INFO", "database_recovered", after=self._trouble)
+            self._trouble = ""
+        return wait_ms
+
+    def _report_trouble(self, error: ChronosError) -> None:
+        if type(error).__name__ != self._trouble:
+            self._trouble = type(error).__name__
+            self._log.event("ERROR", "database_refuses", error_type=self._trouble, reason=str(error))
+
+    def _turn(self) -> int:
+        """One round; return how long to wait for the next unless woken (ms)."""
+        self._pending += self._collect()
+        self._keep_house()
+        plan = self._look()
+        if self._pending or plan.candidates:
+            self._commit(plan)
+        if self._results:
+            return 0
+        now_ms = self._context.clock.now_ms()
+        return max(1, min(POLL_MS, self._look_at_ms - now_ms, *self._timers()))
+
+    def _collect(self) -> list[Finish]:
+        finishes = []
+        while self._results:
+            result = self._results.popleft()
+            # The wire is free again before the outcome is stored, so that finish and next claim share a commit.
+            if not self._release_seat(result.message_id, result.attempt_no):
+                self._log.event("WARNING", "late_result", message_id=result.message_id, attempt=result.attempt_no)
+            finishes.append(Finish(result.message_id, result.attempt_no, result.outcome))
+            self._note(result)
+        return finishes
+
+    def _note(self, result: Result) -> None:
+        good = result.outcome.kind == DELIVERED
+        self.tally.delivered += good
+        self.tally.failed += not good
+        level = "INFO" if good else "WARNING"
+        self._log.event(
+            level,
+            "delivered" if good else "attempt_failed",
+            message_id=result.message_id,
+            attempt=result.attempt_no,
+            target=result.lane,
+            outcome=result.outcome.kind,
+            code=result.outcome.code,
+            took_ms=result.took_ms,
+        )
+        self._log.event(
+            "INFO", "send", channel="performance", message_id=result.message_id, target=result.lane, took_ms=result.took_ms
+        )
+
+    def _look(self) -> Plan:
+        """Plan the next claims, if there is a reason to look."""
+        now_ms = self._context.clock.now_ms()
+        if self._draining or self._stopped:
+            return Plan((), now_ms + _FAR_MS)
+        free = self.pool.most - len(self._in_flight)
+        if free <= 0 or sum(seat.size_bytes for seat in self._in_flight.values()) > _MOST_BYTES_IN_FLIGHT:
+            return Plan((), now_ms + _FAR_MS)
+        if not (self._pending or self._watch.moved() or now_ms >= self._look_at_ms):
+            return Plan((), self._look_at_ms)
+        most = min(free, _MOST_CLAIMS)
+        plan = self._context.database.read(
+            lambda tx: delivering.plan(tx, self._context, seats=self._seats, most=most)
+        )
+        self._look_at_ms = plan.wake_ms
+        return plan
+
+    def _seats(self, lane: str) -> int:
+        spec = self._context.settings.targets.get(lane)
+        return (spec.max_in_flight if spec else 4) - self._lanes[lane]
+
+    def _commit(self, plan: Plan) -> None:
+        """Finish and claim in one transaction: one fsync for all of it."""
+        pending, self._pending = self._pending, []
+        try:
+            claimed = self._context.database.write(lambda tx: self._finish_and_claim(tx, pending, plan))
+        except BaseException:
+            self._pending = pending + self._pending
+            raise
+        if pending or claimed:
+            self._look_at_ms = 0
+        self._hand_over(claimed)
+
+    def _finish_and_claim(self, tx: Tx, pending: list[Finish], plan: Plan) -> list[Claimed]:
+        for message, decision in delivering.finish(tx, self._context, self._epoch, pending):
+            if decision.state in {State.DEAD, State.UNCERTAIN}:
+                self._log.event(
+                    "WARNING", decision.state.value, message_id=message.id, uid=message.uid, rule=decision.rule
+                )
+        if not plan.candidates:
+            delivering.fence(tx, self._epoch)
+            return []
+        return delivering.claim(tx, self._context, self._epoch, plan.candidates)
+
+    def _hand_over(self, claimed: list[Claimed]) -> None:
+        for one in claimed:
+            self._in_flight[one.taken.id] = _Seat(one.taken.attempt_no, one.lane)
+            self._lanes[one.lane] += 1
+        for one in claimed:
+            if one.spec is None:
+                detail = f"target {one.target} is no longer configured; configure it again or cancel the message"
+                self._fail(one, Outcome(Sent.MISCONFIGURED, detail))
+                continue
+            try:
+                delivery = self._context.database.read(lambda tx, one=one: delivering.load(tx, self._context, one))  # type: ignore[misc]
+            except ChronosError as error:
+                self._fail(one, Outcome(ABANDONED, f"not sent, its content could not be read: {error}"))
+                continue
+            self._in_flight[one.taken.id].size_bytes = sum(len(file.content) for file in delivery.content.attachments)
+            self.pool.submit(delivery)
+
+    def _fail(self, one: Claimed, outcome: Outcome) -> None:
+        self._take_result(Result(one.taken.id, one.taken.attempt_no, one.lane, outcome, 0))
+
+    def _release_seat(self, message_id: int, attempt_no: int) -> bool:
+        seat = self._in_flight.get(message_id)
+        if seat is None or seat.attempt_no != attempt_no:
+            return False
+        self._lanes[self._in_flight.pop(message_id).lane] -= 1
+        return True
+
+    # Time
+
+    def _timers(self) -> list[int]:
+        now_ms = self._context.clock.monotonic_ms()
+        return [due_ms - now_ms for due_ms in self._due.values()]
+
+    def _is_time(self, name: str, every_ms: int) -> bool:
+        now_ms = self._context.clock.monotonic_ms()
+        if now_ms < self._due[name]:
+            return False
+        self._due[name] = now_ms + every_ms
+        return True
+
+    def _keep_house(self) -> None:
+        context = self._context
+        if self._is_time("heartbeat", HEARTBEAT_MS):
+            self._beat()
+        if self._is_time("timed", TIMED_MS):
+            if housekeeping.expire(context) + housekeeping.follow_routes(context) + self._end_holds():
+                self._look_at_ms = 0
+            self._reclaim_overdue()
+            housekeeping.checkpoint(context)
+            self._scheduler.run_pending()
+        if not self._in_flight and self._is_time("index", TIMED_MS):
+            while housekeeping.index_text(context) and not self._wake.is_set():
+                pass
+
+    def _end_holds(self) -> int:
+        now_ms = self._context.clock.now_ms()
+        if not self._context.database.read(lambda tx: tx.rows("holds.run_out", {"now_ms": now_ms})):
+            return 0
+        return holding.end_run_out(self._context)
+
+    def _reclaim_overdue(self) -> None:
+        overdue = self._context.database.read(
+            lambda tx: attempts.overdue(tx, self._epoch, self._context.clock.now_ms())
+        )
+        if not overdue:
+            return
+        for message_id, attempt_no in overdue:
+            self._log.event("ERROR", "lease_overdue", message_id=message_id, attempt=attempt_no)
+        self._context.database.write(lambda tx: delivering.reclaim_overdue(tx, self._context, self._epoch))
+        for message_id, attempt_no in overdue:
+            self._release_seat(message_id, attempt_no)
+
+    def _beat(self) -> None:
+        state = "draining" if self._draining else "running"
+        now_ms = self._context.clock.now_ms()
+        params = {"epoch": self._epoch, "state": state, "now_ms": now_ms}
+        if not self._context.database.write(lambda tx: leader.beat(tx, **params)):  # type: ignore[arg-type]
+            raise Deposed("the heartbeat found another epoch")
+
+    def _housekeeper(self) -> Scheduler:
+        import schedule
+
+        scheduler: Scheduler = schedule.Scheduler()
+        scheduler.every(1).minutes.do(self._guarded, housekeeping.retain)
+        return scheduler
+
+    def _guarded(self, job: Callable[[Context], object]) -> None:
+        """One failing job must not starve the others."""
+        try:
+            job(self._context)
+        except ChronosError as error:
+            self._log.event("WARNING", "housekeeping_failed", job=job.__name__, reason=str(error))
+
+    def _end(self) -> None:
+        """Record what ended meanwhile, and what we no longer wait for."""
+        finishes = self._pending + self._collect()
+        outcome = Outcome(ABANDONED, "the engine stopped before an answer came; whether it arrived is unknown")
+        finishes += [Finish(key, seat.attempt_no, outcome) for key, seat in self._in_flight.items()]
+        now_ms = self._context.clock.now_ms()
+
+        def work(tx: Tx) -> None:
+            delivering.finish(tx, self._context, self._epoch, finishes)
+            leader.beat(tx, epoch=self._epoch, state="stopped", now_ms=now_ms)
+
+        try:
+            self._context.database.write(work)
+        except ChronosError as error:  # what cannot be recorded now is an orphan for the next start
+            self._log.event("ERROR", "last_words_lost", reason=str(error), count=len(finishes))

@@ -1,0 +1,413 @@
+"""The engine's public surface: everything a front end may ask for, owner or attached. Wiring only, no rules."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine import __version__
+from engine.clock import Clock, SystemClock
+from engine.errors import AlreadyOwned, ConfigError, NotPossible
+from engine.host.locks import EngineLock, WriteTurn
+from engine.host.log import Log, NullLog
+from engine.host.paths import Paths, with_database
+from engine.model import Content, Hold, NewMessage, Role, Settings
+from engine.operations import acts, bulk, configuring, holding, reading
+from engine.operations.acts import Act, Action
+from engine.operations.bulk import Bulk, Frozen, Progress
+from engine.operations.context import Context
+from engine.operations.enqueue import Enqueued, enqueue, enqueue_many
+from engine.store import audit, leader, migrate
+from engine.store.database import Database, Options
+
+if TYPE_CHECKING:
+    from engine.channels.base import Channel
+    from engine.dispatcher import Dispatcher
+    from engine.model import ProbeStep, TargetSpec
+    from engine.operations.auditing import Entry
+    from engine.operations.health import Check
+    from engine.operations.watching import ChangeFeed
+    from engine.rules.canonical import ChainResult
+    from engine.rules.explain import Explanation
+
+DRAIN_MS = 4_500
+"""Of the 5 s that a shutdown may take; the rest is for recording and closing."""
+
+
+class Engine:
+    """One data directory, opened. Until `start` it only takes and shows; after it one process delivers.
+
+    Every method may be called from any thread. What is not possible raises a ChronosError with one line of text.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        env: Mapping[str, str],
+        *,
+        actor: str,
+        clock: Clock,
+        log: Log,
+        read_only: bool,
+        entropy: Callable[[int], bytes],
+        on_secret: Callable[[str], None] | None,
+    ) -> None:
+        self.paths = with_database(paths, settings.database["url"])
+        self._env = env
+        self._log = log
+        self._on_secret = on_secret
+        self._lock = EngineLock(self.paths.engine_lock)
+        self._dispatcher: Dispatcher | None = None
+        self.role = Role.ATTACHED
+        database = Database(
+            self.paths.database,
+            turn=WriteTurn(self.paths.write_lock),
+            degraded_marker=self.paths.degraded,
+            options=Options(
+                busy_ms=settings.database["busy_timeout_ms"],
+                statement_ms=settings.database["timeout_ms"],
+                max_connections=settings.database["max_connections"],
+            ),
+        )
+        seed = int.from_bytes(entropy(8), "big")
+        self.context = Context(database, clock, settings, actor, entropy, seed, read_only)
+        try:
+            self._bring_up_to_date()
+        except BaseException:
+            database.close()
+            raise
+
+    @classmethod
+    def open(
+        cls,
+        paths: Paths,
+        env: Mapping[str, str],
+        *,
+        actor: str,
+        clock: Clock | None = None,
+        log: Log | None = None,
+        settings: Settings | None = None,
+        read_only: bool = False,
+        entropy: Callable[[int], bytes] = os.urandom,
+        on_secret: Callable[[str], None] | None = None,
+    ) -> Engine:
+        """Open the data directory, creating it and its database at first use.
+
+        actor: who acts, for the audit log. settings: instead of reading the configuration. on_secret: told every
+        secret that is opened, so that logs can hide it.
+
+        Raises ConfigError, DatabaseUnusable, TryAgain.
+        """
+        from engine.host.files import ensure_private_dir
+
+        ensure_private_dir(paths.data_dir)
+        return cls(
+            paths,
+            settings if settings is not None else configuring.load_light(paths, env),
+            env,
+            actor=actor,
+            clock=clock or SystemClock(),
+            log=log or NullLog(),
+            read_only=read_only,
+            entropy=entropy,
+            on_secret=on_secret,
+        )
+
+    def _bring_up_to_date(self) -> None:
+        version = migrate.version(self.context.database)
+        if version == migrate.latest():
+            return
+        now_ms = self.context.clock.now_ms()
+        if version > 0 and self._lock.owner() is not None:
+            pid = self._lock.owner() or {}
+            raise NotPossible(
+                f"the running engine (pid {pid.get('pid', '?')}) is older than this program; restart it first"
+            )
+        migrate.migrate(self.context.database, now_ms)
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in force."""
+        return self.context.settings
+
+    # Own or attach
+
+    def start(self, mode: str) -> Role:
+        """Deliver from this process if nobody else does; answer which it is. May be called again to take over later.
+
+        mode: what this process is, for people ("engine-only", "cockpit").
+        """
+        if self._dispatcher is not None:
+            return self.role
+        if self.context.read_only:
+            return self.role
+        info = {"pid": os.getpid(), "mode": mode, "host": os.uname().nodename, "started_ms": self.context.clock.now_ms()}
+        if not self._lock.acquire(info):
+            self.role = Role.ATTACHED
+            return self.role
+        try:
+            self._take_over(mode)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self.role
+
+    def _take_over(self, mode: str) -> None:
+        from engine.dispatcher import Dispatcher
+
+        context = self.context
+        context.database.allow_checkpoints()
+        now_ms = context.clock.now_ms()
+        host = os.uname().nodename
+
+        def work(tx: Any) -> int:
+            epoch = leader.take_over(
+                tx, pid=os.getpid(), host=host, mode=mode, version=__version__, now_ms=now_ms
+            )
+            audit.append(tx, now_ms, "engine", "engine.started", f"epoch:{epoch}", {"mode": mode, "pid": os.getpid()})
+            return epoch
+
+        epoch = context.database.write(work)
+        self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log)
+        self._dispatcher.start()
+        self.role = Role.OWNER
+
+    def own(self, mode: str) -> None:
+        """Start, and insist on delivering. Raises AlreadyOwned, naming the owner's pid."""
+        if self.start(mode) == Role.OWNER:
+            return
+        owner = self.owner() or {}
+        raise AlreadyOwned(
+            f"{self.paths.data_dir}: already delivered by pid {owner.get('pid', '?')} ({owner.get('mode', '?')}); "
+            "stop it first, or attach to it with 'chronos' or 'chronos-tui'"
+        )
+
+    def owner(self) -> dict[str, Any] | None:
+        """Return pid, mode and start of the process that delivers, None when nobody does."""
+        return self._lock.owner()
+
+    def turning(self) -> bool:
+        """Whether the dispatcher of this process came round lately: what a watchdog asks."""
+        return self._dispatcher is not None and self._dispatcher.turning()
+
+    def stop(self, drain_ms: int = DRAIN_MS) -> bool:
+        """Stop delivering: no new claims at once, what is on the wire finished or recorded as cut off.
+
+        Returns whether everything on the wire had ended by itself. Idempotent; an attached engine just lets go.
+        """
+        clean = True
+        if self._dispatcher is not None:
+            clean = self._dispatcher.stop(drain_ms)
+            self._dispatcher = None
+            self.context.database.checkpoint(truncate=True)
+            self._lock.release()
+            self.role = Role.ATTACHED
+        return clean
+
+    def close(self) -> None:
+        """Stop and close the database. The object is of no further use."""
+        self.stop()
+        self.context.database.close()
+
+    def reload(self) -> list[str]:
+        """Read the configuration again; on problems the old one stays in force and the problems are returned."""
+        try:
+            settings = configuring.load(self.paths, self._env)
+        except ConfigError as error:
+            self._log.event("ERROR", "config_refused", problems=error.problems)
+            return error.problems
+        configuring.note_reload(self.context, settings)
+        if self._dispatcher is not None:
+            self._dispatcher.pool.retire()
+            self._dispatcher.wake()
+        return []
+
+    def _open_channel(self, spec: TargetSpec) -> Channel:
+        from engine.channels import registry
+        from engine.channels.base import ChannelContext
+        from engine.host import secrets_env
+
+        settings = self.settings
+        context = ChannelContext(
+            smtp=settings.smtp,
+            secret=lambda reference: secrets_env.lookup(reference, self._env, self._on_secret),
+            allow_private=bool(settings.security.get("allow_private_targets", False)),
+            data_dir=str(self.paths.data_dir),
+            now_ms=self.context.clock.now_ms,
+        )
+        return registry.channel_type(spec.channel).open(spec, context)
+
+    def _wake(self) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
+
+    # The outbox
+
+    def enqueue(self, new: NewMessage) -> Enqueued:
+        """Take one message in; see operations.enqueue.enqueue."""
+        done = enqueue(self.context, new)
+        self._wake()
+        return done
+
+    def enqueue_many(self, news: Sequence[NewMessage]) -> list[Enqueued]:
+        """Take all in or none, in one transaction."""
+        done = enqueue_many(self.context, news)
+        self._wake()
+        return done
+
+    def page(
+        self, expression: str = "", *, limit: int = 50, cursor: int | None = None, newest_first: bool = True
+    ) -> reading.Page:
+        """One page by the shared filter language; see operations.reading.page."""
+        return reading.page(self.context, expression, limit=limit, cursor=cursor, newest_first=newest_first)
+
+    def count(self, expression: str) -> int:
+        """How many match, counted up to reading.COUNT_MOST."""
+        return reading.count(self.context, expression)
+
+    def counts(self) -> dict[str, int]:
+        """How many messages stand in each state."""
+        return reading.counts(self.context)
+
+    def detail(self, handle: int | str) -> reading.Detail:
+        """One message by number or uid. Raises NotFound."""
+        return reading.detail(self.context, handle)
+
+    def content(self, handle: int | str) -> Content:
+        """What a message says. Raises NotFound."""
+        return reading.content(self.context, handle)
+
+    def explain(self, handle: int | str) -> Explanation:
+        """A message's story: what happened, where it stands, what to do. Raises NotFound."""
+        return reading.explained(self.context, handle)
+
+    def act(self, action: Action, handle: int | str) -> Act:
+        """Do it to one message. Raises NotFound, NotPossible."""
+        done = acts.act_on_one(self.context, action, handle)
+        self._wake()
+        return done
+
+    def freeze(self, action: Action, *, expression: str = "", ids: Sequence[int | str] = ()) -> Frozen:
+        """Fix a set for a bulk act and preview it."""
+        return bulk.freeze(self.context, action, expression=expression, ids=ids)
+
+    def act_on(self, frozen: Frozen, progress: Progress | None = None) -> Bulk:
+        """Do it to exactly the frozen set."""
+        done = bulk.act(self.context, frozen.bulk_id, progress)
+        self._wake()
+        return done
+
+    def undo(self, bulk_id: int | None = None, progress: Progress | None = None) -> Bulk:
+        """Take a bulk act back, the last one by default."""
+        done = bulk.undo(self.context, bulk_id, progress)
+        self._wake()
+        return done
+
+    def bulks(self) -> list[Bulk]:
+        """The newest bulk acts, newest first."""
+        return self.context.database.read(bulk.recent)
+
+    # Holds and targets
+
+    def pause(self, scope: str, *, for_ms: int, reason: str = "") -> Hold:
+        """Hold back a scope for a time; see operations.holding.pause."""
+        return holding.pause(self.context, scope, for_ms=for_ms, reason=reason)
+
+    def resume(self, scope: str | None = None) -> list[str]:
+        """End one hold, or all; return the scopes ended."""
+        ended = holding.resume(self.context, scope)
+        self._wake()
+        return ended
+
+    def holds(self) -> list[Hold]:
+        """The holds in force."""
+        return reading.holds(self.context)
+
+    def targets(self) -> list[reading.TargetState]:
+        """Every configured target and how it fares."""
+        return reading.targets(self.context)
+
+    def enable_target(self, name: str) -> bool:
+        """Close a target's breaker and lift a disable; return whether there was anything to lift."""
+        from engine.operations.lanekeeping import enable
+
+        lifted = enable(self.context, name)
+        self._wake()
+        return lifted
+
+    def probe(self, name: str, *, send: bool = False) -> list[ProbeStep]:
+        """Try a target as far as it goes without sending (with `send`: one test message). From this process."""
+        from engine.operations.enqueue import resolve
+
+        spec, _steps = resolve(self.settings, name)
+        channel = self._open_channel(spec)
+        try:
+            return channel.probe(send=send, timeout_ms=spec.timeout_ms)
+        finally:
+            channel.close()
+
+    # Truth
+
+    def audit_page(self, expression: str = "", *, limit: int = 50, before: int | None = None) -> list[Entry]:
+        """Entries of the audit log that match, newest first."""
+        from engine.operations import auditing
+
+        return auditing.page(self.context, expression, limit=limit, before=before)
+
+    def audit_verify(self, progress: Callable[[int, int], None] | None = None) -> ChainResult:
+        """Recompute the whole chain."""
+        from engine.operations import auditing
+
+        return auditing.verify(self.context, progress)
+
+    def audit_export(self, since_ms: int | None = None) -> Iterator[str]:
+        """The audit log as JSON Lines, oldest first."""
+        from engine.operations import auditing
+
+        return auditing.export(self.context, since_ms)
+
+    def status(self) -> dict[str, Any]:
+        """The situation in one document: who delivers, counts, the oldest due, holds, targets in trouble, incidents."""
+        from engine.operations import health
+
+        return health.status(self.context, self.owner())
+
+    def health(self) -> list[Check]:
+        """Every check with value, threshold and what to do about it."""
+        from engine.operations import health
+
+        return health.checks(self.context, self.paths, self.owner(), self._env)
+
+    def doctor(self, *, fix: bool = False) -> list[Check]:
+        """The slow checks too: quick_check, foreign keys, settings. `fix` mends what is safe to mend."""
+        from engine.operations import doctor
+
+        return doctor.examine(self.context, self.paths, self._lock, self._env, fix=fix)
+
+    def changes(self) -> ChangeFeed:
+        """A change feed for one thread of a front end."""
+        from engine.operations.watching import ChangeFeed
+
+        return ChangeFeed(self.context.database)
+
+    def wait_until_settled(self, handle: int | str, timeout_ms: int) -> reading.Detail:
+        """Return the message once it is in a final state or uncertain, or as it is when the time is over."""
+        from engine.model import FINAL_STATES, State
+
+        feed = self.changes()
+        try:
+            give_up_ms = self.context.clock.monotonic_ms() + timeout_ms
+            found = self.detail(handle)
+            while found.message.state not in FINAL_STATES | {State.UNCERTAIN}:
+                if self.context.clock.monotonic_ms() >= give_up_ms:
+                    break
+                if feed.poll():
+                    found = self.detail(handle)
+                else:
+                    time.sleep(0.02)  # other processes commit without telling us; data_version is what there is to poll
+            return found
+        finally:
+            feed.close()

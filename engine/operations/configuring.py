@@ -1,0 +1,51 @@
+"""The configuration as a whole: file, environment and what the channels have to say about their targets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from engine.channels import registry
+from engine.errors import ConfigError
+from engine.host.config import cache
+from engine.host.paths import Paths
+from engine.model import Settings
+from engine.operations.context import Context
+from engine.store import audit
+
+
+def load_light(paths: Paths, env: Mapping[str, str]) -> Settings:
+    """Return the effective configuration from its cache where nothing changed, else read it. `origin` may be empty.
+
+    Raises ConfigError with all problems.
+    """
+    return cache.load_cached(paths, env, lambda: load(paths, env))
+
+
+def load(paths: Paths, env: Mapping[str, str], text: bytes | None = None) -> Settings:
+    """Read and judge the configuration. `text`: judge these bytes instead of the file's.
+
+    Raises ConfigError with all problems.
+    """
+    from engine.host.config.load import hostname
+    from engine.host.config.load import load as read
+
+    settings = read(paths, env, registry.options_model, hostname=hostname(), text=text)
+    problems = [
+        f"{paths.config_file.name}: targets.{name}: {problem}"
+        for name, spec in settings.targets.items()
+        if spec.channel not in registry.RESERVED
+        for problem in registry.channel_type(spec.channel).check(spec, production=settings.production)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def note_reload(context: Context, settings: Settings) -> None:
+    """Put the new configuration in force, with an audit entry that names its digest."""
+    digest = hashlib.sha256(cache.settings_to_json(settings).encode()).hexdigest()
+    now_ms = context.clock.now_ms()
+    detail = {"sha256": digest, "targets": len(settings.targets)}
+    context.database.write(lambda tx: audit.append(tx, now_ms, context.actor, "config.loaded", "config", detail))
+    context.settings = settings

@@ -1,0 +1,49 @@
+"""What every use case is handed: the database, the clock, the configuration and who acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.clock import Clock
+from engine.errors import NotFound
+from engine.model import Settings, TargetSpec
+from engine.rules.addresses import parse_adhoc
+from engine.rules.text import suggest
+from engine.store.database import Database
+
+
+@dataclass(slots=True)
+class Context:
+    """One per engine. `settings` is replaced as a whole when the configuration is reloaded.
+
+    actor: who acts, for the audit log ("cli:root", "cockpit:root", "engine"). entropy: n random bytes.
+    seed: of the jitter; the same seed gives the same delays. read_only: acts are refused here, not in a front end.
+    """
+
+    database: Database
+    clock: Clock
+    settings: Settings
+    actor: str
+    entropy: Callable[[int], bytes]
+    seed: int
+    read_only: bool = False
+
+
+def target_spec(settings: Settings, name: str) -> TargetSpec | None:
+    """Return the spec of a stored message's target; None when it is no longer configured."""
+    spec = settings.targets.get(name)
+    return spec if spec is not None else parse_adhoc(name)
+
+
+def unknown_target(settings: Settings, name: str) -> NotFound:
+    """Return the error for a target that nobody configured."""
+    known = [*settings.targets, *settings.routes]
+    guess = suggest(name, known)
+    if guess:
+        hint = f"did you mean {guess}?"
+    elif known:
+        hint = "'chronos target list' names them"
+    else:
+        hint = "none is configured yet; 'chronos config path' names the file"
+    return NotFound(f"no target or route {name!r}; {hint}")

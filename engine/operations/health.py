@@ -1,0 +1,207 @@
+"""What the engine knows of its own condition, each fact with what to do about it. Never blocks deliveries."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from engine.host.paths import Paths
+from engine.model import State
+from engine.operations import lanekeeping, reading
+from engine.operations.context import Context
+from engine.rules.durations import format_duration, format_size, rfc3339
+from engine.store import audit, lanes, leader, messages
+from engine.store.database import Tx
+
+_LATE_WARNING_MS = 5 * 60_000
+_LATE_CRITICAL_MS = 60 * 60_000
+_HEARTBEAT_LATE_MS = 30_000
+_WAL_WARNING_BYTES = 256 * 1024 * 1024
+_FREE_WARNING = 0.10
+_FREE_CRITICAL = 0.05
+_SQLITE_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+"""Versions with the fix of the WAL-reset race (sqlite.org, "WAL-reset bug"); 3.50 and 3.44 got it back-ported."""
+
+
+class Level(StrEnum):
+    """How a check stands. `unknown`: it could not be made, which is not the same as healthy."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its value in words, and what to do when it is not ok."""
+
+    name: str
+    level: Level
+    value: str
+    advice: str = ""
+
+
+def status(context: Context, owner: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the situation in one document; times in RFC 3339."""
+    now_ms = context.clock.now_ms()
+
+    def work(tx: Tx) -> dict[str, Any]:
+        head_seq, head_hash = audit.head(tx)
+        return {
+            "instance": context.settings.instance,
+            "engine": _engine(leader.read(tx), owner),
+            "counts": messages.counts(tx),
+            "oldest_due": _time(reading.oldest_due_ms(tx, now_ms)),
+            "holds": [
+                {"scope": hold.scope, "until": rfc3339(hold.until_ms), "reason": hold.reason, "by": hold.actor}
+                for hold in lanes.active_holds(tx, now_ms)
+            ],
+            "targets_in_trouble": {
+                name: words
+                for name, lane in lanes.all_lanes(tx).items()
+                if (words := lanekeeping.words(lane, now_ms)) is not None
+            },
+            "incidents": [
+                {"kind": row[1], "subject": row[2], "detail": row[3], "last": rfc3339(row[6]), "count": row[7]}
+                for row in lanes.open_incidents(tx)
+            ],
+            "audit": {"seq": head_seq, "hash": head_hash},
+        }
+
+    found = context.database.read(work)
+    return {**found, "degraded": context.database.degraded}
+
+
+def _engine(row: leader.Leader, owner: dict[str, Any] | None) -> dict[str, Any]:
+    if owner is None:
+        return {"running": False, "pid": None, "mode": None, "epoch": row.epoch, "last_heartbeat": _time(row.heartbeat_ms)}
+    return {
+        "running": True,
+        "pid": owner.get("pid"),
+        "mode": owner.get("mode"),
+        "epoch": row.epoch,
+        "state": row.state,
+        "version": row.version,
+        "started": _time(row.started_ms),
+        "last_heartbeat": _time(row.heartbeat_ms),
+    }
+
+
+def _time(ms: int | None) -> str | None:
+    return rfc3339(ms) if ms else None
+
+
+def checks(context: Context, paths: Paths, owner: dict[str, Any] | None, env: Mapping[str, str]) -> list[Check]:
+    """Make every quick check."""
+    return [
+        *_engine_checks(context, owner),
+        *_outbox_checks(context),
+        *_target_checks(context),
+        *_database_checks(context),
+        _disk_check(paths),
+        _permission_check(paths),
+        *_config_checks(context, env),
+    ]
+
+
+def _engine_checks(context: Context, owner: dict[str, Any] | None) -> list[Check]:
+    if owner is None:
+        advice = "start it: 'chronos-tui --engine-only', or the systemd unit"
+        return [Check("engine", Level.WARNING, "nobody delivers: messages are taken and wait", advice)]
+    row = context.database.read(leader.read)
+    silent_ms = context.clock.now_ms() - row.heartbeat_ms
+    value = f"pid {owner.get('pid', '?')} ({owner.get('mode', '?')}), heartbeat {format_duration(max(0, silent_ms))} ago"
+    if silent_ms > _HEARTBEAT_LATE_MS:
+        return [Check("engine", Level.CRITICAL, value, "the engine hangs or the disk does; look at 'chronos log'")]
+    return [Check("engine", Level.OK, value)]
+
+
+def _outbox_checks(context: Context) -> list[Check]:
+    now_ms = context.clock.now_ms()
+    counts, oldest_ms = context.database.read(lambda tx: (messages.counts(tx), reading.oldest_due_ms(tx, now_ms)))
+    found = []
+    for state, advice in (
+        (State.DEAD, "'chronos outbox list --state dead' says why; 'chronos outbox retry' sends them again"),
+        (State.UNCERTAIN, "'chronos outbox list --state uncertain'; then resend or settle each one"),
+    ):
+        n = counts[state.value]
+        found.append(Check(f"outbox_{state.value}", Level.WARNING if n else Level.OK, str(n), advice if n else ""))
+    late_ms = now_ms - oldest_ms if oldest_ms is not None else 0
+    level = (
+        Level.CRITICAL if late_ms > _LATE_CRITICAL_MS else Level.WARNING if late_ms > _LATE_WARNING_MS else Level.OK
+    )
+    value = f"oldest due {format_duration(late_ms)} ago" if oldest_ms is not None else "nothing is late"
+    advice = "'chronos outbox explain ID' says what it waits for" if level != Level.OK else ""
+    return [*found, Check("outbox_lag", level, value, advice)]
+
+
+def _target_checks(context: Context) -> list[Check]:
+    found = []
+    for target in reading.targets(context):
+        if target.trouble is None:
+            found.append(Check(f"target:{target.spec.name}", Level.OK, "open"))
+        else:
+            name = target.spec.name
+            advice = f"'chronos target test {name}' tries it; 'chronos target enable {name}' opens it again"
+            found.append(Check(f"target:{name}", Level.WARNING, target.trouble, advice))
+    return found
+
+
+def _database_checks(context: Context) -> list[Check]:
+    database = context.database
+    if database.degraded:
+        state = Check(
+            "database", Level.CRITICAL, "DEGRADED: a write failed; nothing is acknowledged", "'chronos doctor --fix'"
+        )
+    else:
+        state = Check("database", Level.OK, "WAL, synchronous=FULL")
+    version = sqlite3.sqlite_version_info
+    fixed = version >= _SQLITE_FIXED[0] or any(version[:2] == v[:2] and version >= v for v in _SQLITE_FIXED[1:])
+    words = "" if fixed else " (has the WAL-reset race; only the engine's owner checkpoints, which avoids it)"
+    wal_bytes = database.wal_bytes
+    wal_level = Level.WARNING if wal_bytes > _WAL_WARNING_BYTES else Level.OK
+    return [
+        state,
+        Check("sqlite", Level.OK, f"{sqlite3.sqlite_version}{words}"),
+        Check("wal", wal_level, format_size(wal_bytes), "a reader holds it open, or nobody delivers" if wal_level != Level.OK else ""),
+    ]
+
+
+def _disk_check(paths: Paths) -> Check:
+    try:
+        usage = shutil.disk_usage(paths.data_dir)
+    except OSError as error:
+        return Check("disk", Level.UNKNOWN, str(error.strerror), "check the mount of the data directory")
+    share = usage.free / usage.total if usage.total else 0.0
+    level = Level.CRITICAL if share < _FREE_CRITICAL else Level.WARNING if share < _FREE_WARNING else Level.OK
+    value = f"{format_size(usage.free)} free of {format_size(usage.total)} ({share:.0%})"
+    return Check("disk", level, value, "free some space: nothing is taken on a full disk" if level != Level.OK else "")
+
+
+def _permission_check(paths: Paths) -> Check:
+    wrong = []
+    for path, most in ((paths.data_dir, 0o700), (paths.database, 0o600), (paths.config_file, 0o644)):
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except OSError:
+            continue
+        if mode & ~most:
+            wrong.append(f"{path} has mode {mode:04o}")
+    if not wrong:
+        return Check("permissions", Level.OK, "data directory 0700, files 0600")
+    return Check("permissions", Level.CRITICAL, "; ".join(wrong), "'chronos doctor --fix', or chmod go= them")
+
+
+def _config_checks(context: Context, env: Mapping[str, str]) -> list[Check]:
+    from engine.host.config.checks import warnings
+
+    found = warnings(context.settings)
+    if not found:
+        return [Check("config", Level.OK, context.settings.environment)]
+    return [Check("config", Level.WARNING, words, "'chronos config path' names the file") for words in found]

@@ -1,0 +1,125 @@
+"""What time does to an outbox: expiry, routes going on, retention, the search index, the size of the WAL."""
+
+from __future__ import annotations
+
+from engine.model import State
+from engine.operations import delivering, ordering
+from engine.operations.context import Context
+from engine.store import audit, messages
+from engine.store.database import Tx
+
+WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024
+_INDEX_SLICE_ROWS = 2_000
+_FORGET_BULKS_MS = 86_400_000
+
+
+def expire(context: Context) -> int:
+    """Let messages past their expiry go; return how many."""
+    now_ms = context.clock.now_ms()
+    if not context.database.read(lambda tx: tx.rows("messages.expired", {"now_ms": now_ms})):
+        return 0
+    return context.database.write(lambda tx: _expire(tx, context, now_ms))
+
+
+def _expire(tx: Tx, context: Context, now_ms: int) -> int:
+    rows = tx.rows("messages.expired", {"now_ms": now_ms})
+    for (message_id,) in rows:
+        message = messages.get(tx, message_id)
+        assert message is not None, "found in this transaction"
+        reason = "its expiry passed before it could be delivered"
+        messages.move(
+            tx, message.id, State.QUEUED, State.EXPIRED, reason=reason, due_ms=message.due_ms, finished_ms=now_ms
+        )
+        ordering.settle(tx, context.settings, message.ordering_key)
+        audit.append(tx, now_ms, "engine", "message.expired", message.uid, {"id": message.id})
+    return len(rows)
+
+
+def follow_routes(context: Context) -> int:
+    """Let the next step of a route take over what was not accepted in time; return how many."""
+    now_ms = context.clock.now_ms()
+    if not context.database.read(lambda tx: tx.rows("messages.hopping", {"now_ms": now_ms})):
+        return 0
+    return context.database.write(lambda tx: _follow_routes(tx, context, now_ms))
+
+
+def _follow_routes(tx: Tx, context: Context, now_ms: int) -> int:
+    rows = tx.rows("messages.hopping", {"now_ms": now_ms})
+    for (message_id,) in rows:
+        message = messages.get(tx, message_id)
+        assert message is not None, "found in this transaction"
+        steps = context.settings.routes.get(message.route, ())
+        if message.hop + 1 < len(steps):
+            delivering.hop(tx, context, message, steps[message.hop + 1], "not accepted in time")
+        else:
+            tx.run("messages.end_of_route", {"id": message.id})
+    return len(rows)
+
+
+def retain(context: Context) -> int:
+    """Delete a slice of what was finished long enough ago; return how many messages went."""
+    outbox = context.settings.outbox
+    keep_ms = {
+        State.DELIVERED: outbox["keep_delivered_ms"],
+        State.CANCELLED: outbox["keep_delivered_ms"],
+        State.EXPIRED: outbox["keep_delivered_ms"],
+        State.DEAD: outbox["keep_dead_ms"],
+    }
+    now_ms = context.clock.now_ms()
+    gone = 0
+    for state, keep in keep_ms.items():
+        params = {"state": state.value, "before_ms": now_ms - keep}
+        if context.database.read(lambda tx, params=params: tx.rows("retention.old", params)):  # type: ignore[misc]
+            gone += context.database.write(lambda tx, params=params: _retain(tx, params))  # type: ignore[misc]
+    if _has_old_bulks(context, now_ms):
+        context.database.write(lambda tx: _forget_bulks(tx, now_ms))
+    return gone
+
+
+def _retain(tx: Tx, params: dict[str, object]) -> int:
+    rows = tx.rows("retention.old", params)
+    indexed = int(tx.value("search.indexed_id"))
+    for (message_id,) in rows:
+        if message_id <= indexed:
+            found = tx.row("retention.indexed_text", {"id": message_id})
+            if found is not None:
+                tx.run("retention.forget_text", {"id": found[0], "subject": found[1], "text": found[2]})
+        tx.run("retention.delete", {"id": message_id})
+    if rows:
+        tx.run("retention.delete_unused_blobs")
+    return len(rows)
+
+
+def _has_old_bulks(context: Context, now_ms: int) -> bool:
+    before = {"before_ms": now_ms - _FORGET_BULKS_MS}
+    return bool(context.database.read(lambda tx: tx.rows("bulks.forget", before)))
+
+
+def _forget_bulks(tx: Tx, now_ms: int) -> None:
+    for (bulk_id,) in tx.rows("bulks.forget", {"before_ms": now_ms - _FORGET_BULKS_MS}):
+        tx.run("bulks.delete_items", {"id": bulk_id})
+        tx.run("bulks.delete", {"id": bulk_id})
+
+
+def index_text(context: Context) -> int:
+    """Add a slice of new messages to the free text index; return how many ids it advanced over."""
+    after = context.database.read(lambda tx: int(tx.value("search.indexed_id")))
+    span = {"after": after, "n": _INDEX_SLICE_ROWS}
+    upto: int | None = context.database.read(lambda tx: tx.value("search.slice_end", span))
+    if upto is None:
+        return 0
+
+    def work(tx: Tx) -> int:
+        if int(tx.value("search.indexed_id")) != after:
+            return 0
+        tx.run("search.index_more", {"after": after, "upto": upto})
+        tx.run("search.set_indexed", {"upto": upto})
+        return upto - after
+
+    return context.database.write(work)
+
+
+def checkpoint(context: Context) -> None:
+    """Move the WAL into the database when it has grown; only the owner's call does anything."""
+    if context.database.wal_bytes > WAL_CHECKPOINT_BYTES:
+        context.database.checkpoint()

@@ -1,0 +1,186 @@
+"""The bounded pool of sender threads. They do network only: no database, no decisions. Daemons, so no exit waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from engine.errors import ConfigError, DeliveryError, SecretMissing, Sent
+from engine.model import DELIVERED, Delivery, Outcome, TargetSpec
+
+if TYPE_CHECKING:
+    from engine.channels.base import Channel
+    from engine.host.log import Log
+
+DETAIL_CHARS = 2_000
+_MOST_CHANNELS = 64  # ad hoc addresses make one each; the least recently used idle one is closed
+
+OpenChannel = Callable[[TargetSpec], "Channel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended, and how long the wire took, in ms."""
+
+    message_id: int
+    attempt_no: int
+    lane: str
+    outcome: Outcome
+    took_ms: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """An open channel and how many threads are using it. `retired`: close it when the last one leaves."""
+
+    spec: TargetSpec
+    channel: Channel
+    users: int = 0
+    retired: bool = False
+
+
+@dataclass(slots=True)
+class _Shared:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    opening: threading.Lock = field(default_factory=threading.Lock)
+    channels: dict[str, _Open] = field(default_factory=dict)
+
+
+class SenderPool:
+    """Up to `most` threads, started as they are needed.
+
+    `on_result` is called on a sender thread, once per delivery, and must return at once.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        open_channel: OpenChannel,
+        on_result: Callable[[Result], None],
+        monotonic_ms: Callable[[], int],
+        log: Log,
+    ) -> None:
+        self.most = most
+        self._open_channel = open_channel
+        self._on_result = on_result
+        self._monotonic_ms = monotonic_ms
+        self._log = log
+        self._jobs: SimpleQueue[Delivery | None] = SimpleQueue()
+        self._shared = _Shared()
+        self._threads = 0
+        self._busy = 0
+
+    def submit(self, delivery: Delivery) -> None:
+        """Put one message on the wire; its result comes through `on_result`."""
+        with self._shared.lock:
+            self._busy += 1
+            start = self._busy > self._threads and self._threads < self.most
+            self._threads += start
+        self._jobs.put(delivery)
+        if start:
+            threading.Thread(target=self._run, name=f"sender-{self._threads}", daemon=True).start()
+
+    def retire(self) -> None:
+        """The configuration changed: every channel is opened anew at its next message."""
+        with self._shared.lock:
+            entries = list(self._shared.channels.values())
+            self._shared.channels.clear()
+            for entry in entries:
+                entry.retired = True
+        self._close_idle(entries)
+
+    def close(self) -> None:
+        """Let the threads end after what they are doing; close idle channels. Waits for nobody."""
+        with self._shared.lock:
+            threads = self._threads
+        for _ in range(threads):
+            self._jobs.put(None)
+        self.retire()
+
+    def _run(self) -> None:
+        while (delivery := self._jobs.get()) is not None:
+            started_ms = self._monotonic_ms()
+            outcome = self._deliver(delivery)
+            took_ms = self._monotonic_ms() - started_ms
+            with self._shared.lock:
+                self._busy -= 1
+            lane = delivery.target.lane or delivery.target.name
+            self._on_result(Result(delivery.message_id, delivery.attempt_no, lane, outcome, took_ms))
+
+    def _deliver(self, delivery: Delivery) -> Outcome:
+        try:
+            entry = self._enter(delivery.target)
+        except (SecretMissing, ConfigError) as error:
+            return Outcome(Sent.MISCONFIGURED, _clean(str(error)))
+        except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
+            self._log.event("ERROR", "channel_failed_to_open", error=error, target=delivery.target.name)
+            return Outcome(Sent.MISCONFIGURED, _clean(f"the channel could not be opened: {type(error).__name__}"))
+        try:
+            receipt = entry.channel.deliver(delivery)
+            return Outcome(
+                DELIVERED, _clean(receipt.detail), receipt.code, accepted=receipt.accepted, refused=receipt.refused
+            )
+        except DeliveryError as error:
+            return Outcome(
+                error.sent.value,
+                _clean(error.detail),
+                _clean(error.code),
+                error.retry_after_ms,
+                error.accepted,
+                error.refused,
+                error.disable_target,
+            )
+        except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
+            self._log.event("ERROR", "channel_defect", error=error, message_id=delivery.message_id)
+            return Outcome(Sent.UNKNOWN, _clean(f"a defect in the channel: {type(error).__name__}"))
+        finally:
+            self._leave(entry)
+
+    def _enter(self, spec: TargetSpec) -> _Open:
+        with self._shared.lock:
+            entry = self._shared.channels.get(spec.name)
+            if entry is not None and entry.spec == spec:
+                entry.users += 1
+                return entry
+        with self._shared.opening:  # two threads must not open the same target twice
+            with self._shared.lock:
+                entry = self._shared.channels.get(spec.name)
+                if entry is not None and entry.spec == spec:
+                    entry.users += 1
+                    return entry
+            fresh = _Open(spec, self._open_channel(spec), users=1)
+            with self._shared.lock:
+                old = self._shared.channels.pop(spec.name, None)
+                self._shared.channels[spec.name] = fresh
+                dropped = [old, *self._surplus()] if old else self._surplus()
+                for one in dropped:
+                    one.retired = True
+        self._close_idle(dropped)
+        return fresh
+
+    def _surplus(self) -> list[_Open]:
+        too_many = len(self._shared.channels) - _MOST_CHANNELS
+        names = [name for name, entry in self._shared.channels.items() if entry.users == 0][: max(0, too_many)]
+        return [self._shared.channels.pop(name) for name in names]
+
+    def _leave(self, entry: _Open) -> None:
+        with self._shared.lock:
+            entry.users -= 1
+            last = entry.retired and entry.users == 0
+        if last:
+            entry.channel.close()
+
+    def _close_idle(self, entries: list[_Open]) -> None:
+        for entry in entries:
+            with self._shared.lock:
+                idle = entry.users == 0
+            if idle:
+                entry.channel.close()
+
+
+def _clean(text: str) -> str:
+    """Cut a receiver's words and make them storable: half characters become question marks."""
+    return text[:DETAIL_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

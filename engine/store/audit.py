@@ -1,0 +1,64 @@
+"""The audit table: append and read. What is worth an entry is decided by operations, never here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.rules.canonical import GENESIS, canonical_json, entry_hash
+from engine.rules.durations import rfc3339
+from engine.store.database import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One entry: `body` is the canonical JSON of everything but its hash."""
+
+    seq: int
+    body: str
+    hash: str
+
+
+def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> int:
+    """Chain one entry to the head, in the transaction of the act itself; return its number."""
+    head = tx.row("audit.head")
+    seq, prev = (head[0] + 1, head[1]) if head else (1, GENESIS)
+    body = canonical_json(
+        {
+            "action": action,
+            "actor": actor,
+            "at": rfc3339(now_ms),
+            "detail": detail,
+            "prev": prev,
+            "seq": seq,
+            "subject": subject,
+        }
+    )
+    tx.run("audit.append", {"seq": seq, "body": body, "hash": entry_hash(body)})
+    return seq
+
+
+def head(tx: Tx) -> tuple[int, str]:
+    """Return (seq, hash) of the newest entry; (0, 64 zeros) of an empty log."""
+    row = tx.row("audit.head")
+    return (row[0], row[1]) if row else (0, GENESIS)
+
+
+def page_after(tx: Tx, after: int, n: int) -> list[Stored]:
+    """Return up to `n` entries, oldest first."""
+    return [Stored(*row) for row in tx.rows("audit.page_after", {"after": after, "n": n})]
+
+
+def page_before(tx: Tx, before: int, n: int) -> list[Stored]:
+    """Return up to `n` entries, newest first."""
+    return [Stored(*row) for row in tx.rows("audit.page_before", {"before": before, "n": n})]
+
+
+def of_subject(tx: Tx, subject: str) -> list[Stored]:
+    """Return what happened to one thing, oldest first, at most 1 000 entries."""
+    return [Stored(*row) for row in tx.rows("audit.of_subject", {"subject": subject})]
+
+
+def pruned_seq(tx: Tx) -> int:
+    """Return the highest entry that was archived away; 0 when none was."""
+    return int(tx.value("audit.pruned"))

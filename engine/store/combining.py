@@ -1,0 +1,96 @@
+"""Flat combining: threads that wait to write together share one commit. Knows nothing of SQL."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+W = TypeVar("W")
+
+
+class Request(Generic[W]):
+    """One unit of work of a waiting thread: `work` in, `result` or `error` out."""
+
+    __slots__ = ("_signal", "done", "error", "lead", "result", "work")
+
+    def __init__(self, work: W) -> None:
+        self.work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.lead = False
+        self._signal = threading.Lock()
+        self._signal.acquire()
+
+    def settle(self, result: Any, error: BaseException | None = None) -> None:
+        """Say how it ended. The waiter is woken by `wake`, after the commit."""
+        self.result = result
+        self.error = error
+        self.done = True
+
+    def wake(self) -> None:
+        """Let the waiting thread go on; at most once per wait."""
+        self._signal.release()
+
+    def wait(self) -> None:
+        """Block until woken."""
+        self._signal.acquire()
+
+
+class Combiner(Generic[W]):
+    """Hands batches of waiting requests to `run`, one batch at a time.
+
+    The first thread that finds no leader leads: it runs one batch of up to `most` requests, its own among them, and
+    hands the lead to the next waiter, so that no caller works for the others for ever. `run` must settle every
+    request of its batch and must not raise; should it do so all the same, every unsettled request gets that error.
+    """
+
+    def __init__(self, run: Callable[[list[Request[W]]], None], most: int = 512) -> None:
+        self._run = run
+        self._most = most
+        self._lock = threading.Lock()
+        self._waiting: deque[Request[W]] = deque()
+        self._led = False
+
+    def submit(self, work: W) -> Any:
+        """Have `work` run in some batch; return its result or raise its error."""
+        request = Request(work)
+        with self._lock:
+            self._waiting.append(request)
+            lead = not self._led
+            self._led = True
+        if not lead:
+            request.wait()
+            lead = request.lead and not request.done
+        if lead:
+            self._lead()
+        if request.error is not None:
+            raise request.error
+        return request.result
+
+    def _lead(self) -> None:
+        with self._lock:
+            batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        try:
+            self._run(batch)
+        except BaseException as error:
+            for request in batch:
+                if not request.done:
+                    request.settle(None, error)
+            raise
+        finally:
+            self._hand_over(batch)
+
+    def _hand_over(self, batch: list[Request[W]]) -> None:
+        with self._lock:
+            heir = self._waiting[0] if self._waiting else None
+            if heir is None:
+                self._led = False
+            else:
+                heir.lead = True
+        if heir is not None:
+            heir.wake()
+        for request in batch:
+            request.wake()

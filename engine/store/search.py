@@ -1,0 +1,203 @@
+"""Pages of messages by the shared filter language: chooses the index that drives the query. Reads only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from engine.model import Message, Priority
+from engine.rules.filters import Filter, Term
+from engine.store import messages
+from engine.store.database import Row, Tx
+
+_FIRST = 0
+_LAST = 1 << 62
+_FREEZE_SLICE = 5_000
+_SMALL_STATE = 20_000  # a state with fewer messages than this drives better than any target or channel
+
+# The index behind each field, the most selective first. What is not here is filtered row by row.
+_DRIVERS = (
+    ("id", ""),
+    ("uid", "messages_uid"),
+    ("key", "messages_idempotency"),
+    ("tag", ""),
+    ("error", "messages_failed"),
+    ("template", "messages_template"),
+    ("route", "messages_route"),
+    ("target", "messages_target"),
+    ("channel", "messages_channel"),
+)
+_TABLE = "messages AS m"
+# CROSS: SQLite must not turn the order round; the words are the rare thing, and their rows come sorted by id.
+_BY_TEXT = "search CROSS JOIN messages AS m ON m.id = search.rowid"
+_PLAIN = {"channel", "target", "template", "route", "priority", "key", "order", "collapse", "uid", "id", "tag"}
+
+
+@dataclass(slots=True)
+class _Where:
+    """A growing condition and its parameters."""
+
+    clauses: list[str] = field(default_factory=list)
+    params: dict[str, object] = field(default_factory=dict)
+
+    def bind(self, value: object) -> str:
+        name = f"p{len(self.params)}"
+        self.params[name] = value
+        return f":{name}"
+
+
+def page(
+    tx: Tx, terms: Filter, *, now_ms: int, limit: int, before: int = _LAST, after: int = _FIRST, newest_first: bool = True
+) -> list[Message]:
+    """Return up to `limit` messages with `after` < id < `before`, in order of id. Keyset paging: no OFFSET anywhere."""
+    rows = {}
+    for branch, driver in _branches(tx, terms):
+        for row in _run(tx, "search.columns", branch, driver, now_ms, (after, before), limit, newest_first=newest_first):
+            rows[row[0]] = row
+    ordered = sorted(rows.values(), key=lambda row: row[0], reverse=newest_first)
+    return [messages.from_row(row) for row in ordered[:limit]]
+
+
+def count(tx: Tx, terms: Filter, *, now_ms: int, most: int) -> int:
+    """Return how many match, counted up to `most`."""
+    found: set[int] = set()
+    for branch, driver in _branches(tx, terms):
+        rows = _run(tx, "search.ids", branch, driver, now_ms, (_FIRST, _LAST), most, newest_first=True)
+        found.update(row[0] for row in rows)
+    return min(len(found), most)
+
+
+def ids(tx: Tx, terms: Filter, *, now_ms: int) -> Iterator[int]:
+    """Yield the ids of all that match, oldest first, in slices that leave no cursor open."""
+    after = _FIRST
+    while True:
+        found: set[int] = set()
+        for branch, driver in _branches(tx, terms):
+            rows = _run(tx, "search.ids", branch, driver, now_ms, (after, _LAST), _FREEZE_SLICE, newest_first=False)
+            found.update(row[0] for row in rows)
+        ordered = sorted(found)[:_FREEZE_SLICE]
+        yield from ordered
+        if len(ordered) < _FREEZE_SLICE:
+            return
+        after = ordered[-1]
+
+
+def _run(  # noqa: PLR0913 - one part of the statement each
+    tx: Tx,
+    columns: str,
+    terms: Filter,
+    driver: str,
+    now_ms: int,
+    span: tuple[int, int],
+    limit: int,
+    *,
+    newest_first: bool,
+) -> list[Row]:
+    where = _Where()
+    by = "search.rowid" if driver == _BY_TEXT else "m.id"
+    where.clauses.append(f"{by} > {where.bind(span[0])} AND {by} < {where.bind(span[1])}")
+    for term in terms:
+        clause = _clause(tx, term, where, now_ms)
+        where.clauses.append(f"NOT ifnull(({clause}), 0)" if term.negated else f"({clause})")
+    sql = (
+        f"{tx.text(columns)} FROM {driver} WHERE {' AND '.join(where.clauses)} "
+        f"ORDER BY {by} {'DESC' if newest_first else 'ASC'} LIMIT {where.bind(limit)}"
+    )
+    return tx.search(sql, where.params)
+
+
+def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
+    """Split the filter so that each part is driven by one index seek: one part a value of the driving term."""
+    positive = {term.field: term for term in terms if not term.negated}
+    state = positive.get("state")
+    if state is not None and (_small(tx, state) or not any(name in positive for name, _ in _DRIVERS)):
+        return [(_narrowed(terms, state, word), f"{_TABLE} INDEXED BY messages_{word}") for word in state.words]
+    for name, index in _DRIVERS:
+        if name in positive:
+            term = positive[name]
+            hint = f"{_TABLE} INDEXED BY {index}" if index else _TABLE
+            if name == "error":
+                return [(terms, hint)]
+            return [(_narrowed(terms, term, word), hint) for word in term.words]
+    if "text" in positive:
+        return _text_branches(tx, terms, positive["text"])
+    attempts = positive.get("attempts")
+    if attempts is not None and attempts.number + (attempts.op == ">") > 1 and attempts.op in {">", ">=", "="}:
+        return [((*terms, Term("retried", "=", 1)), f"{_TABLE} INDEXED BY messages_retried")]
+    priority = positive.get("priority")
+    if priority is not None and "normal" not in priority.words:
+        return [(_narrowed(terms, priority, word), f"{_TABLE} INDEXED BY messages_priority") for word in priority.words]
+    return [(terms, _TABLE)]
+
+
+def _text_branches(tx: Tx, terms: Filter, text: Term) -> list[tuple[Filter, str]]:
+    """Free text: the index up to where it is filled, a scan behind that."""
+    indexed = int(tx.value("search.indexed_id"))
+    if not _match(text.words[0]):
+        return [(terms, _TABLE)]
+    rest = tuple(term for term in terms if term is not text)
+    return [
+        ((*rest, Term("text_indexed", ":", text.words)), _BY_TEXT),
+        ((*rest, Term("behind", ">", indexed), Term("text_scanned", ":", text.words)), _TABLE),
+    ]
+
+
+def _small(tx: Tx, state: Term) -> bool:
+    known = messages.counts(tx)
+    return sum(known[word] for word in state.words) <= _SMALL_STATE
+
+
+def _narrowed(terms: Filter, term: Term, word: str) -> Filter:
+    return tuple(Term(one.field, one.op, (word,)) if one is term else one for one in terms)
+
+
+def _clause(tx: Tx, term: Term, where: _Where, now_ms: int) -> str:
+    name = term.field
+    if name == "state":
+        return " OR ".join(tx.text("filters.state").format(word) for word in term.words)
+    if name in _PLAIN:
+        template = tx.text(f"filters.{name}")
+        return " OR ".join(f"({template.format(where.bind(_stored(name, word)))})" for word in term.words)
+    if name in {"error", "text_scanned"}:
+        template = tx.text(f"filters.{name}")
+        return " OR ".join(template.format(where.bind(_like(word))) for word in term.words)
+    if name == "text":
+        return " OR ".join(tx.text("filters.text_scanned").format(where.bind(_like(word))) for word in term.words)
+    if name == "text_indexed":
+        return _indexed_clause(tx, term.words[0], where)
+    if name == "retried":
+        return tx.text("filters.retried")
+    if name == "behind":
+        return f"m.id > {where.bind(term.number)}"
+    if name == "age":  # older than 2 h means made before now - 2 h
+        turned = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[term.op]
+        return tx.text("filters.age").format(where.bind(now_ms - term.number), turned)
+    number = now_ms + term.number if name == "due" else term.number
+    return tx.text(f"filters.{name}").format(where.bind(number), term.op)
+
+
+def _indexed_clause(tx: Tx, words: str, where: _Where) -> str:
+    clause = tx.text("filters.text_indexed").format(where.bind(_match(words)))
+    if len(_words(words)) > 1 and words.isascii():
+        # The index knows words, not their order: a phrase is checked in the text itself.
+        clause += " AND " + tx.text("filters.text_scanned").format(where.bind(_like(words)))
+    return clause
+
+
+def _stored(name: str, word: str) -> object:
+    return int(Priority[word.upper()]) if name == "priority" else word
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+def _match(text: str) -> str:
+    """The full-text query: every word, or a word that begins so. Quoted: the text is never query syntax."""
+    return " ".join(f'"{word}"*' for word in _words(text))
+
+
+def _like(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,0 +1,17 @@
+-- old: finished long enough ago, a slice at a time.
+SELECT id FROM messages
+ WHERE state = :state AND finished_ms IS NOT NULL AND finished_ms < :before_ms ORDER BY finished_ms, id LIMIT 500;
+
+-- indexed_text: what the search index must be told to forget.
+SELECT id, subject, text FROM searchable WHERE id = :id;
+
+-- forget_text: an external-content index needs the old words to take them out.
+INSERT INTO search (search, rowid, subject, text) VALUES ('delete', :id, :subject, :text);
+
+-- delete: body, attempts, tags and attachments go with it (foreign keys).
+DELETE FROM messages WHERE id = :id;
+
+-- delete_unused_blobs: bytes that no message names any more.
+DELETE FROM blobs WHERE sha256 IN
+    (SELECT b.sha256 FROM blobs AS b WHERE NOT EXISTS (SELECT 1 FROM attachments AS a WHERE a.sha256 = b.sha256)
+      LIMIT 100);
