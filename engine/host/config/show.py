@@ -100,9 +100,9 @@ def _duration(ms: int) -> str:
     return compact_duration(ms, exact=True)
 
 
-def _size(size_bytes: int) -> str:
+def _size(size_bytes: int) -> str | int:
     """Write a size exactly: 32MiB, 10KiB, 1500."""
     for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size_bytes and size_bytes % factor == 0:
             return f"{size_bytes // factor}{unit}"
-    return str(size_bytes)
+    return size_bytes
