@@ -12,7 +12,6 @@ import re
 import socket
 import sys
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,7 +97,8 @@ def _listen(port: int, setting: str) -> socket.socket:
         return socket.create_server((_LOOPBACK, port), backlog=64)
     except OSError as error:
         raise NotPossible(
-            f"the demo sink cannot listen on {_LOOPBACK}:{port}: {os.strerror(error.errno or 0)}; choose another {setting}"
+            f"the demo sink cannot listen on {_LOOPBACK}:{port}: {os.strerror(error.errno or 0)}; "
+            f"choose another {setting}"
         ) from error
 
 
@@ -142,7 +142,6 @@ class _MailServer:
         self._on_receive = on_receive
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
-        self._protocols: weakref.WeakSet[Any] = weakref.WeakSet()
         self._thread = threading.Thread(target=self._run, args=(listening,), name="chronos-demo-smtp", daemon=True)
         self._thread.start()
 
@@ -166,16 +165,11 @@ class _MailServer:
         for conversation in conversations:
             conversation.cancel()
         await asyncio.gather(*conversations, return_exceptions=True)
-        for protocol in self._protocols:
-            if protocol.transport is not None:
-                protocol.transport.abort()
-        # One turn of the loop closes what was aborted.
-        await asyncio.sleep(0)
 
     def _protocol(self) -> Any:
         from aiosmtpd.smtp import SMTP
 
-        protocol = SMTP(
+        return SMTP(
             self,
             data_size_limit=_MAX_MAIL_BYTES,
             enable_SMTPUTF8=True,
@@ -184,8 +178,6 @@ class _MailServer:
             timeout=_IDLE_TIMEOUT_S,
             loop=self._loop,
         )
-        self._protocols.add(protocol)
-        return protocol
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         content = bytes(envelope.content)

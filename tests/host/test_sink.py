@@ -117,6 +117,18 @@ def test_stopping_does_not_wait_for_a_slow_answer(demo: Demo) -> None:
         socket.create_connection(("127.0.0.1", demo.smtp_port))
 
 
+def test_stopping_hangs_up_on_who_is_in_the_middle_of_a_mail(demo: Demo) -> None:
+    with socket.create_connection(("127.0.0.1", demo.smtp_port), timeout=30) as client:
+        client.sendall(b"EHLO x\r\n")
+        answers = client.makefile("rb")
+        while not answers.readline().startswith(b"250 "):
+            pass
+        demo.sink.stop()
+
+        assert answers.read() == b""
+        answers.close()
+
+
 def test_the_slow_path_accepts_in_the_end(demo: Demo) -> None:
     assert demo.post("/slow").status == 200
 
