@@ -64,7 +64,7 @@ def on_failure(b: Breaker, now_ms: int, *, misconfigured: bool, reason: str) -> 
     if b.state is BreakerState.OPEN:
         if misconfigured and b.open_ms < first_ms:
             return _open(b, now_ms, first_ms, reason)
-        return replace(b, failures_in_row=b.failures_in_row + 1)
+        return b
     b = replace(_count(b, now_ms, failed=1), failures_in_row=b.failures_in_row + 1)
     sample_bad = b.window_total >= WINDOW_LEAST and b.window_failed >= WINDOW_FAILED_SHARE * b.window_total
     if misconfigured or sample_bad or b.failures_in_row >= FAILURES_IN_A_ROW:

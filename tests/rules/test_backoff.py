@@ -49,6 +49,12 @@ def test_a_longer_retry_after_wins_but_never_beyond_the_cap(policy: RetryPolicy,
     assert wait == max(plain, min(asked, policy.cap_ms))
 
 
+def test_no_policy_leads_to_a_wait_below_0() -> None:
+    wild = RetryPolicy(jitter=5.0)
+    waits = {delay_ms(wild, 1, random.Random(seed), retry_after_ms=-(10**9)) for seed in range(50)}
+    assert min(waits) == 0
+
+
 def test_a_retry_after_of_a_year_parks_nothing_for_a_year() -> None:
     assert delay_ms(EXACT, 1, random.Random(1), retry_after_ms=365 * 86_400_000) == EXACT.cap_ms
 

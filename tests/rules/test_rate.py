@@ -64,5 +64,11 @@ def test_after_a_jump_ahead_the_burst_is_no_greater_than_the_count() -> None:
     assert capacity(0, Rate(20, 60_000), NOW * 2) == 20
 
 
+def test_the_last_free_place_is_free_now() -> None:
+    rate = Rate(20, 60_000)
+    tat = consume(0, rate, NOW, 19)
+    assert (capacity(tat, rate, NOW), next_ms(tat, rate, NOW)) == (1, NOW)
+
+
 def test_a_float_from_the_database_is_taken() -> None:
     assert allow(float(NOW), Rate(1, 1_000), NOW) == (True, NOW + 1_000)

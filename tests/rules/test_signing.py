@@ -125,6 +125,11 @@ def test_a_changed_header_is_refused_with_the_reason(change: dict[str, str], rea
         verify([KEY], signed() | change, b"{}", NOW, 300)
 
 
+def test_sixteen_signatures_are_looked_at() -> None:
+    many = " ".join(["v1,x"] * 15 + [sign(KEY, "msg_1", NOW, b"{}")])
+    assert verify([KEY], headers(many), b"{}", NOW, 300) == "msg_1"
+
+
 def test_a_request_without_headers_or_secrets_is_refused() -> None:
     with pytest.raises(BadSignature, match="missing"):
         verify([KEY], {}, b"", NOW, 300)

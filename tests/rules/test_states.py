@@ -69,6 +69,13 @@ def test_a_refusal_says_why_and_what_to_do_in_one_line(action: str, state: State
     assert "\n" not in words
 
 
+def test_a_cancel_that_comes_too_late_says_how_late() -> None:
+    assert states.why_not("cancel", State.DELIVERED).endswith("it was delivered; it cannot be called back")
+    assert states.why_not("cancel", State.CANCELLED).endswith("it was cancelled; nothing more is sent")
+    assert states.why_not("cancel", State.EXPIRED).endswith("nothing more is sent")
+    assert "called back" not in states.why_not("hold", State.DELIVERED)
+
+
 def test_an_advice_names_only_acts_that_then_work() -> None:
     for action in states.ACTIONS:
         for state in set(State) - states.accepts(action):
