@@ -17,7 +17,7 @@ from engine.operations.delivering import Claimed, Deposed, Finish, Plan
 from engine.rules.decide import ABANDONED
 from engine.senders import OpenChannel, Result, SenderPool
 from engine.store import attempts, leader
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 if TYPE_CHECKING:
     from schedule import Scheduler
@@ -150,9 +150,7 @@ class Dispatcher:
     def _begin(self) -> None:
         """Take up what a dead owner left, before anything else."""
         database = self._context.database
-        while taken := database.write(
-            lambda tx: delivering.reclaim_orphans(tx, self._context, self._epoch)
-        ):
+        while taken := database.write(lambda tx: delivering.reclaim_orphans(tx, self._context, self._epoch)):
             self._log.event("WARNING", "orphans_taken_up", count=taken)
         if resumed := bulk.resume_unfinished(self._context):
             self._log.event("WARNING", "bulk_acts_finished", count=resumed)
@@ -218,7 +216,12 @@ class Dispatcher:
             took_ms=result.took_ms,
         )
         self._log.event(
-            "INFO", "send", channel="performance", message_id=result.message_id, target=result.lane, took_ms=result.took_ms
+            "INFO",
+            "send",
+            channel="performance",
+            message_id=result.message_id,
+            target=result.lane,
+            took_ms=result.took_ms,
         )
 
     def _look(self) -> Plan:
@@ -232,9 +235,7 @@ class Dispatcher:
         if not (self._pending or self._watch.moved() or now_ms >= self._look_at_ms):
             return Plan((), self._look_at_ms)
         most = min(free, _MOST_CLAIMS)
-        plan = self._context.database.read(
-            lambda tx: delivering.plan(tx, self._context, seats=self._seats, most=most)
-        )
+        plan = self._context.database.read(lambda tx: delivering.plan(tx, self._context, seats=self._seats, most=most))
         self._look_at_ms = plan.wake_ms
         return plan
 

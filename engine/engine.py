@@ -144,7 +144,12 @@ class Engine:
             return self.role
         if self.context.read_only:
             return self.role
-        info = {"pid": os.getpid(), "mode": mode, "host": os.uname().nodename, "started_ms": self.context.clock.now_ms()}
+        info = {
+            "pid": os.getpid(),
+            "mode": mode,
+            "host": os.uname().nodename,
+            "started_ms": self.context.clock.now_ms(),
+        }
         if not self._lock.acquire(info):
             self.role = Role.ATTACHED
             return self.role
@@ -164,9 +169,7 @@ class Engine:
         host = os.uname().nodename
 
         def work(tx: Any) -> int:
-            epoch = leader.take_over(
-                tx, pid=os.getpid(), host=host, mode=mode, version=__version__, now_ms=now_ms
-            )
+            epoch = leader.take_over(tx, pid=os.getpid(), host=host, mode=mode, version=__version__, now_ms=now_ms)
             audit.append(tx, now_ms, "engine", "engine.started", f"epoch:{epoch}", {"mode": mode, "pid": os.getpid()})
             return epoch
 

@@ -132,7 +132,7 @@ class DeliveryError(ChronosError):
     disable_target: the receiver said "never again" (HTTP 410): the target is closed until the operator acts.
     """
 
-    def __init__(  # noqa: PLR0913 - a record of what happened, every field named at the call
+    def __init__(
         self,
         sent: Sent,
         detail: str,

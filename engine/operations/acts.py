@@ -12,7 +12,7 @@ from engine.operations.context import Context
 from engine.rules.identity import is_uid
 from engine.rules.states import accepts, why_not
 from engine.store import audit, messages
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 
 class Action(StrEnum):
@@ -132,9 +132,7 @@ def _step(tx: Tx, context: Context, action: Action, message: Message, now_ms: in
 
 
 def _move(tx: Tx, message: Message, after: State, reason: str, due_ms: int, finished_ms: int | None) -> None:
-    moved = messages.move(
-        tx, message.id, message.state, after, reason=reason, due_ms=due_ms, finished_ms=finished_ms
-    )
+    moved = messages.move(tx, message.id, message.state, after, reason=reason, due_ms=due_ms, finished_ms=finished_ms)
     assert moved, "read in this transaction, which alone may write"
 
 

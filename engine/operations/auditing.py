@@ -108,9 +108,7 @@ def export(context: Context, since_ms: int | None = None) -> Iterator[str]:
             yield json.dumps({**json.loads(stored.body), "hash": stored.hash}, ensure_ascii=False, sort_keys=True)
 
 
-def _walk(
-    context: Context, after: int, upto: int, progress: Callable[[int, int], None] | None
-) -> Iterator[Stored]:
+def _walk(context: Context, after: int, upto: int, progress: Callable[[int, int], None] | None) -> Iterator[Stored]:
     while True:
         start = after
         batch = context.database.read(lambda tx, start=start: audit.page_after(tx, start, _SLICE))  # type: ignore[misc]

@@ -15,7 +15,7 @@ from engine.rules import filters
 from engine.rules.filters import Filter, Term
 from engine.rules.states import accepts
 from engine.store import audit, messages, search
-from engine.store.database import Row, Tx
+from engine.store.tx import Row, Tx
 
 SLICE = 500
 """Rows a transaction: deliveries go on between two slices."""

@@ -14,7 +14,7 @@ from engine.rules.backoff import rng_for
 from engine.rules.decide import ABANDONED, Decision, decide
 from engine.store import attempts, audit, lanes, leader, messages
 from engine.store.attempts import Candidate, Taken
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 LEASE_MARGIN_MS = 30_000
 """A lease outlives the attempt's own deadline by this, so that only a sender that does not come back loses it."""

@@ -17,9 +17,7 @@ from engine.operations.health import Check, Level
 _MOST_FINDINGS = 10
 
 
-def examine(
-    context: Context, paths: Paths, lock: EngineLock, env: Mapping[str, str], *, fix: bool
-) -> list[Check]:
+def examine(context: Context, paths: Paths, lock: EngineLock, env: Mapping[str, str], *, fix: bool) -> list[Check]:
     """Make every check, the slow ones too. With `fix`: permissions, and a rewrite after a failed disk.
 
     Raises NotPossible when a rewrite is needed and an engine runs.

@@ -14,7 +14,7 @@ from engine.rules.addresses import parse_adhoc
 from engine.rules.durations import format_size
 from engine.rules.identity import content_hash, new_uid
 from engine.store import audit, messages
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 _RESERVED_CHANNELS = {"telegram": "Telegram", "n8n": "n8n"}
 _MOST_KEY_CHARS = 256
@@ -102,7 +102,7 @@ def resolve(settings: Settings, target: str) -> tuple[TargetSpec, tuple[RouteSte
             raise unknown_target(settings, name)
         if settings.production and not settings.security.get("allow_adhoc_targets", False):
             raise NotPossible(
-                f"ad hoc targets are off in production; configure a target, or set security.allow_adhoc_targets ({name})"
+                f"{name}: ad hoc targets are off in production; configure a target, or set security.allow_adhoc_targets"
             )
     if spec.channel in _RESERVED_CHANNELS:
         raise NotPossible(f"target {name}: the channel {spec.channel} is not available in this version")
@@ -208,16 +208,16 @@ def _check(new: NewMessage, settings: Settings, channel: str, now_ms: int) -> No
     if not (new.subject or new.text or new.html or new.data or new.attachments):
         raise BadInput("an empty message: give a subject, a text, html, data or an attachment")
     _check_subject(new.subject)
-    for name, key in (("idempotency key", new.idempotency_key), ("collapse key", new.collapse_key),
-                      ("ordering key", new.ordering_key)):
+    for name, key in (
+        ("idempotency key", new.idempotency_key),
+        ("collapse key", new.collapse_key),
+        ("ordering key", new.ordering_key),
+    ):
         if key is not None:
             _check_key(name, key)
     for tag in new.tags:
         _check_key("tag", tag)
-    if new.expires_ms is not None and new.expires_ms <= now_ms:
-        raise BadInput("expires before it could be sent; give a later time")
-    if new.expires_ms is not None and new.not_before_ms is not None and new.expires_ms <= new.not_before_ms:
-        raise BadInput("expires before its send time; give a later expiry")
+    _check_times(new, now_ms)
     for attachment in new.attachments:
         if not attachment.name or set(attachment.name) & set("/\\\0\r\n") or attachment.name in {".", ".."}:
             raise BadInput(f"attachment name {attachment.name!r}: give a bare file name")
@@ -227,6 +227,15 @@ def _check(new: NewMessage, settings: Settings, channel: str, now_ms: int) -> No
         check_headers(new.headers, subject=new.subject, channel=channel)
     if new.data is not None:
         _check_json(new.data)
+
+
+def _check_times(new: NewMessage, now_ms: int) -> None:
+    if new.expires_ms is None:
+        return
+    if new.expires_ms <= now_ms:
+        raise BadInput("expires before it could be sent; give a later time")
+    if new.not_before_ms is not None and new.expires_ms <= new.not_before_ms:
+        raise BadInput("expires before its send time; give a later expiry")
 
 
 def _check_subject(subject: str) -> None:

@@ -16,7 +16,7 @@ from engine.operations import lanekeeping, reading
 from engine.operations.context import Context
 from engine.rules.durations import format_duration, format_size, rfc3339
 from engine.store import audit, lanes, leader, messages
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 _LATE_WARNING_MS = 5 * 60_000
 _LATE_CRITICAL_MS = 60 * 60_000
@@ -80,7 +80,13 @@ def status(context: Context, owner: dict[str, Any] | None) -> dict[str, Any]:
 
 def _engine(row: leader.Leader, owner: dict[str, Any] | None) -> dict[str, Any]:
     if owner is None:
-        return {"running": False, "pid": None, "mode": None, "epoch": row.epoch, "last_heartbeat": _time(row.heartbeat_ms)}
+        return {
+            "running": False,
+            "pid": None,
+            "mode": None,
+            "epoch": row.epoch,
+            "last_heartbeat": _time(row.heartbeat_ms),
+        }
     return {
         "running": True,
         "pid": owner.get("pid"),
@@ -116,7 +122,9 @@ def _engine_checks(context: Context, owner: dict[str, Any] | None) -> list[Check
         return [Check("engine", Level.WARNING, "nobody delivers: messages are taken and wait", advice)]
     row = context.database.read(leader.read)
     silent_ms = context.clock.now_ms() - row.heartbeat_ms
-    value = f"pid {owner.get('pid', '?')} ({owner.get('mode', '?')}), heartbeat {format_duration(max(0, silent_ms))} ago"
+    value = (
+        f"pid {owner.get('pid', '?')} ({owner.get('mode', '?')}), heartbeat {format_duration(max(0, silent_ms))} ago"
+    )
     if silent_ms > _HEARTBEAT_LATE_MS:
         return [Check("engine", Level.CRITICAL, value, "the engine hangs or the disk does; look at 'chronos log'")]
     return [Check("engine", Level.OK, value)]
@@ -133,9 +141,7 @@ def _outbox_checks(context: Context) -> list[Check]:
         n = counts[state.value]
         found.append(Check(f"outbox_{state.value}", Level.WARNING if n else Level.OK, str(n), advice if n else ""))
     late_ms = now_ms - oldest_ms if oldest_ms is not None else 0
-    level = (
-        Level.CRITICAL if late_ms > _LATE_CRITICAL_MS else Level.WARNING if late_ms > _LATE_WARNING_MS else Level.OK
-    )
+    level = Level.CRITICAL if late_ms > _LATE_CRITICAL_MS else Level.WARNING if late_ms > _LATE_WARNING_MS else Level.OK
     value = f"oldest due {format_duration(late_ms)} ago" if oldest_ms is not None else "nothing is late"
     advice = "'chronos outbox explain ID' says what it waits for" if level != Level.OK else ""
     return [*found, Check("outbox_lag", level, value, advice)]
@@ -169,7 +175,12 @@ def _database_checks(context: Context) -> list[Check]:
     return [
         state,
         Check("sqlite", Level.OK, f"{sqlite3.sqlite_version}{words}"),
-        Check("wal", wal_level, format_size(wal_bytes), "a reader holds it open, or nobody delivers" if wal_level != Level.OK else ""),
+        Check(
+            "wal",
+            wal_level,
+            format_size(wal_bytes),
+            "a reader holds it open, or nobody delivers" if wal_level != Level.OK else "",
+        ),
     ]
 
 

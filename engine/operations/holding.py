@@ -8,7 +8,7 @@ from engine.operations import acts
 from engine.operations.context import Context, unknown_target
 from engine.rules.durations import rfc3339
 from engine.store import audit, lanes
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 LONGEST_MS = 7 * 86_400_000
 """A hold that outlives a week is a forgotten one."""

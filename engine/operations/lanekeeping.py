@@ -12,8 +12,8 @@ from engine.rules.breaker import BreakerState
 from engine.rules.decide import ABANDONED
 from engine.rules.durations import rfc3339
 from engine.store import audit, lanes
-from engine.store.database import Tx
 from engine.store.lanes import Lane
+from engine.store.tx import Tx
 
 _NOTE_SUCCESS_MS = 10_000  # a lane that works is not rewritten for every message
 _FAR_MS = 3_600_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.model import Settings, State
 from engine.operations.context import target_spec
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 _LOOKAHEAD = 50  # unfinished messages of one key that are looked at; those behind were never ready
 
@@ -23,7 +23,9 @@ def settle(tx: Tx, settings: Settings, ordering_key: str | None) -> None:
 
 def blocker(tx: Tx, settings: Settings, ordering_key: str, message_id: int) -> int | None:
     """Return the earlier message that `message_id` waits for, None when it is its turn."""
-    for other, state, _ready, target in tx.rows("messages.order_heads", {"ordering_key": ordering_key, "n": _LOOKAHEAD}):
+    for other, state, _ready, target in tx.rows(
+        "messages.order_heads", {"ordering_key": ordering_key, "n": _LOOKAHEAD}
+    ):
         if other >= message_id:
             return None
         if state in {State.QUEUED, State.SENDING} or state in _blocked_by(settings, target):

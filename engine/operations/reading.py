@@ -11,8 +11,8 @@ from engine.rules import filters
 from engine.rules.explain import Explanation, explain
 from engine.rules.filters import Filter
 from engine.store import attempts, lanes, messages, search
-from engine.store.database import Tx
 from engine.store.lanes import Lane
+from engine.store.tx import Tx
 
 COUNT_MOST = 100_000
 """Matches are counted up to here; beyond it "100 000+" says enough and costs nothing more."""
@@ -46,7 +46,12 @@ class TargetState:
 
 
 def page(
-    context: Context, expression: str | Filter = "", *, limit: int = 50, cursor: int | None = None, newest_first: bool = True
+    context: Context,
+    expression: str | Filter = "",
+    *,
+    limit: int = 50,
+    cursor: int | None = None,
+    newest_first: bool = True,
 ) -> Page:
     """Return one page by the shared filter language. `cursor` is the id that the page before ended with.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.model import Attempt, Outcome
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def take(tx: Tx, candidate: Candidate, *, now_ms: int, lease_until_ms: int, epoc
     return Taken(candidate.id, uid, attempt_no, priority, created_ms)
 
 
-def end(  # noqa: PLR0913 - one column each
+def end(
     tx: Tx, message_id: int, attempt_no: int, outcome: Outcome, *, now_ms: int, rule: str, next_ms: int | None
 ) -> None:
     """Record how an attempt ended, whoever owns the message by now."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.rules.canonical import GENESIS, canonical_json, entry_hash
 from engine.rules.durations import rfc3339
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 
 @dataclass(frozen=True, slots=True)

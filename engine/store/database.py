@@ -1,4 +1,4 @@
-"""The only module that says BEGIN. Owns every connection, every transaction and the rule when a write counts as stored."""
+"""The only module that says BEGIN. Owns the writing connection and the rule when a write counts as stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ from engine.host.files import sync_dir
 from engine.store import faults
 from engine.store.combining import Combiner, Request
 from engine.store.queries import Queries
+from engine.store.readers import ReaderPool
+from engine.store.tx import Tx, Watch
 
 T = TypeVar("T")
-Params = Mapping[str, Any]
-Row = tuple[Any, ...]
-Work = Callable[["Tx"], Any]
+Work = Callable[[Tx], Any]
 
 APPLICATION_ID = 0x4368726F  # "Chro": tells our file from any other SQLite database
 PAGE_BYTES = 4096  # fixed, because the backup API can only overwrite a database of the same page size
@@ -48,52 +48,6 @@ class Options:
     busy_ms: int = 5_000
     statement_ms: int = 30_000
     max_connections: int = 20
-
-
-class Tx:
-    """A transaction in progress: named statements with parameters by name. Never outlives the call it was given to."""
-
-    __slots__ = ("_connection", "_queries")
-
-    def __init__(self, connection: sqlite3.Connection, queries: Queries) -> None:
-        self._connection = connection
-        self._queries = queries
-
-    def run(self, name: str, params: Params = {}) -> int:  # noqa: B006 - never written to
-        """Execute; return how many rows changed."""
-        return self._connection.execute(self._queries[name], params).rowcount
-
-    def insert(self, name: str, params: Params) -> int:
-        """Execute an INSERT; return the new rowid."""
-        rowid = self._connection.execute(self._queries[name], params).lastrowid
-        assert rowid is not None
-        return rowid
-
-    def run_many(self, name: str, rows: Sequence[Params]) -> None:
-        """Execute once per row."""
-        self._connection.executemany(self._queries[name], rows)
-
-    def rows(self, name: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never written to
-        """Fetch everything. Every such statement has a LIMIT or a small table: a half-read cursor blocks checkpoints."""
-        return self._connection.execute(self._queries[name], params).fetchall()
-
-    def row(self, name: str, params: Params = {}) -> Row | None:  # noqa: B006 - never written to
-        """Fetch the first row or None."""
-        row: Row | None = self._connection.execute(self._queries[name], params).fetchone()
-        return row
-
-    def value(self, name: str, params: Params = {}) -> Any:  # noqa: B006 - never written to
-        """Fetch the first column of the first row, None when there is no row."""
-        row = self.row(name, params)
-        return None if row is None else row[0]
-
-    def text(self, name: str) -> str:
-        """Return a named fragment without its comment, for store.search to build on."""
-        return self._queries[name].partition("\n")[2]
-
-    def search(self, sql: str, params: Params) -> list[Row]:
-        """Fetch a statement that store.search put together from named fragments."""
-        return self._connection.execute(sql, params).fetchall()
 
 
 class Database:
@@ -126,12 +80,10 @@ class Database:
         self._may_checkpoint = may_checkpoint
         self._queries = Queries()
         self._combiner: Combiner[Work] = Combiner(self._run_batch)
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
+        # Of max_connections one writes and one watches for changes.
+        self._readers = ReaderPool(self._connect_reader, max(1, options.max_connections - 2), options.busy_ms / 1000)
         self._writer_lock = threading.Lock()
-        self._reader_seats = threading.BoundedSemaphore(max(1, options.max_connections - 2))
         self._deadline = 0.0
-        self._closed = False
         self._broken: ChronosError | None = None
         with self._translated():
             self._writer = self._open_writer()
@@ -279,16 +231,10 @@ class Database:
 
     def _reopen(self) -> None:
         """Follow a file that was replaced under us (a rewrite after a failed disk, a restore)."""
-        self._drop_readers()
+        self._readers.drop()
         self._writer.close()
         self._writer = self._open_writer()
         self._inode = self._file_identity()
-
-    def _drop_readers(self) -> None:
-        with self._readers_lock:
-            idle, self._readers = self._readers, []
-        for reader in idle:
-            reader.close()
 
     def _retry_busy(self, act: Callable[[], T]) -> T:
         give_up = time.monotonic() + self.options.busy_ms / 1000
@@ -311,45 +257,34 @@ class Database:
 
         Raises what `work` raises; DatabaseBusy when every connection is taken, DeadlineExceeded past the deadline.
         """
-        with self._translated(), self._reader() as connection:
+        with self._reader() as connection:
+            deadline = time.monotonic() + self.options.statement_ms / 1000
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
             connection.execute("BEGIN")
             try:
                 return work(Tx(connection, self._queries))
             finally:
                 connection.execute("ROLLBACK")
 
+    def inspect(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on a connection that cannot write, without a deadline and without stopping writers."""
+        with self._reader() as connection:
+            connection.set_progress_handler(None, 0)
+            return work(connection)
+
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        if not self._reader_seats.acquire(timeout=self.options.busy_ms / 1000):
-            raise DatabaseBusy(f"{self.path}: all {self.options.max_connections} connections are busy; try again")
-        connection = None
-        try:
-            connection = self._take_reader()
-            deadline = time.monotonic() + self.options.statement_ms / 1000
-            connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
-            yield connection
-        finally:
-            if connection is not None:
-                self._give_back(connection)
-            self._reader_seats.release()
+        with self._translated():
+            if self._file_identity() != self._inode:
+                self._readers.drop()
+            with self._readers.borrow() as connection:
+                yield connection
 
-    def _take_reader(self) -> sqlite3.Connection:
-        if self._file_identity() != self._inode:
-            self._drop_readers()
-        with self._readers_lock:
-            if self._readers:
-                return self._readers.pop()
+    def _connect_reader(self) -> sqlite3.Connection:
         connection = self._connect()
         connection.execute(f"PRAGMA busy_timeout = {self.options.busy_ms}")
         connection.execute("PRAGMA query_only = ON")
         return connection
-
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        with self._readers_lock:
-            if self._closed:
-                connection.close()
-            else:
-                self._readers.append(connection)
 
     # Deadlines, trust, the WAL
 
@@ -405,19 +340,14 @@ class Database:
 
     def outside_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on the writing connection in this process's and nobody else's turn, for what no transaction can
-        hold (VACUUM INTO, PRAGMA quick_check, migrations). `work` leaves no transaction open."""
+        hold (VACUUM INTO, PRAGMA quick_check, migrations). `work` leaves no transaction open.
+        """
         with self._translated(), self._write_turn():
             try:
                 return work(self._writer)
             finally:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
-
-    def inspect(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on a connection that cannot write, without a deadline and without stopping writers."""
-        with self._translated(), self._reader() as connection:
-            connection.set_progress_handler(None, 0)
-            return work(connection)
 
     def rewrite(self) -> None:
         """Write everything to a fresh file, prove it, put it in place, and acknowledge again.
@@ -435,7 +365,9 @@ class Database:
                 source.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 if self.wal_bytes:
                     # A log left behind would be replayed over the fresh file.
-                    raise DatabaseUnusable(f"{self.path}: its log cannot be folded in; stop every chronos and try again")
+                    raise DatabaseUnusable(
+                        f"{self.path}: its log cannot be folded in; stop every chronos and try again"
+                    )
                 source.execute("VACUUM INTO ?", (str(fresh),))
             finally:
                 source.close()
@@ -444,7 +376,7 @@ class Database:
             fresh.replace(self.path)
             sync_dir(self.path.parent)
             self._broken = None
-            self._drop_readers()
+            self._readers.drop()
             self._writer = self._open_writer()
             self._inode = self._file_identity()
             self._marker.unlink(missing_ok=True)
@@ -456,11 +388,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection. Idempotent; a running read closes its own when it ends."""
-        with self._readers_lock:
-            self._closed = True
-            idle, self._readers = self._readers, []
-        for connection in [*idle, self._writer]:
-            connection.close()
+        self._readers.close()
+        self._writer.close()
 
 
 def _prove(path: Path) -> None:
@@ -479,21 +408,3 @@ def _prove(path: Path) -> None:
 def _is_sqlites(error: BaseException) -> bool:
     """Whether SQLite itself failed; a violated constraint is the caller's doing."""
     return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)
-
-
-class Watch:
-    """Says whether anything was committed since the last look (PRAGMA data_version, 13 µs). For one thread."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._seen = -1
-
-    def moved(self) -> bool:
-        """Whether any connection committed since the last call; True at the first."""
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        moved = version != self._seen
-        self._seen = version
-        return moved
-
-    def close(self) -> None:
-        self._connection.close()

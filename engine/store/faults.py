@@ -1,4 +1,4 @@
-"""Translates SQLite's errors into ours, in one place. Decides which of them mean that the disk can no longer be trusted."""
+"""Translates SQLite's errors into ours. Decides which of them mean that the disk can no longer be trusted."""
 
 from __future__ import annotations
 

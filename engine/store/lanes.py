@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from engine.model import Hold
 from engine.rules.breaker import Breaker, BreakerState
-from engine.store.database import Row, Tx
+from engine.store.tx import Row, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Lane:
     """What is remembered of a target (or an ad hoc address's server) between messages. Times in ms."""
 
     lane: str
-    breaker: Breaker = Breaker()
+    breaker: Breaker = field(default_factory=Breaker)
     rate_tat_ms: int = 0
     throttled_until_ms: int = 0
     disabled_reason: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.store.database import Tx
+from engine.store.tx import Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.model import Attachment, Content, Message, NewMessage, OnUncertain, Priority, State
-from engine.store.database import Row, Tx
+from engine.store.tx import Row, Tx
 
 
 def from_row(row: Row) -> Message:
@@ -107,7 +107,7 @@ def revision(tx: Tx) -> int:
     return int(tx.value("meta.revision"))
 
 
-def move(  # noqa: PLR0913 - one column each
+def move(
     tx: Tx,
     message_id: int,
     before: State,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from engine.model import Message, Priority
 from engine.rules.filters import Filter, Term
 from engine.store import messages
-from engine.store.database import Row, Tx
+from engine.store.tx import Row, Tx
 
 _FIRST = 0
 _LAST = 1 << 62
@@ -48,12 +48,21 @@ class _Where:
 
 
 def page(
-    tx: Tx, terms: Filter, *, now_ms: int, limit: int, before: int = _LAST, after: int = _FIRST, newest_first: bool = True
+    tx: Tx,
+    terms: Filter,
+    *,
+    now_ms: int,
+    limit: int,
+    before: int = _LAST,
+    after: int = _FIRST,
+    newest_first: bool = True,
 ) -> list[Message]:
     """Return up to `limit` messages with `after` < id < `before`, in order of id. Keyset paging: no OFFSET anywhere."""
     rows = {}
     for branch, driver in _branches(tx, terms):
-        for row in _run(tx, "search.columns", branch, driver, now_ms, (after, before), limit, newest_first=newest_first):
+        for row in _run(
+            tx, "search.columns", branch, driver, now_ms, (after, before), limit, newest_first=newest_first
+        ):
             rows[row[0]] = row
     ordered = sorted(rows.values(), key=lambda row: row[0], reverse=newest_first)
     return [messages.from_row(row) for row in ordered[:limit]]
@@ -83,7 +92,7 @@ def ids(tx: Tx, terms: Filter, *, now_ms: int) -> Iterator[int]:
         after = ordered[-1]
 
 
-def _run(  # noqa: PLR0913 - one part of the statement each
+def _run(
     tx: Tx,
     columns: str,
     terms: Filter,
