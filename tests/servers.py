@@ -302,8 +302,10 @@ class SmtpSink:
         if login is not None:
             self._options |= {
                 "authenticator": self._authenticate,
-                "auth_required": True,
-                "auth_require_tls": tls is not None and not implicit,
+                # aiosmtpd does not know that an implicit TLS connection is secure, and warns where it demands a login
+                # without TLS; there it only offers one.
+                "auth_required": self._options["require_starttls"],
+                "auth_require_tls": self._options["require_starttls"],
             }
         ready = threading.Event()
         self._thread = threading.Thread(

@@ -53,7 +53,7 @@ Line = Annotated[str, AfterValidator(_line)]
 
 
 class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class EmailOptions(_Options):

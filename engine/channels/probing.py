@@ -29,12 +29,13 @@ class Steps:
         try:
             result = act()
         except DeliveryError as error:
-            self.failed = True
-            self._add(name, f"{error.code} {error.detail}".strip(), start_ns, ok=False)
+            self.add(name, f"{error.code} {error.detail}".strip(), start_ns, ok=False)
             return None
-        self._add(name, words(result), start_ns, ok=True)
+        self.add(name, words(result), start_ns, ok=True)
         return result
 
-    def _add(self, name: str, detail: str, start_ns: int, *, ok: bool) -> None:
+    def add(self, name: str, detail: str, start_ns: int, *, ok: bool) -> None:
+        """Record a step that began at `start_ns` (monotonic) and ends now; one that failed ends the list."""
+        self.failed = self.failed or not ok
         took_ms = (monotonic_ns() - start_ns) // 1_000_000
         self.done.append(ProbeStep(name, ok=ok, detail=detail[:2_000], took_ms=took_ms))

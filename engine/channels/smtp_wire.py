@@ -1,0 +1,349 @@
+"""One SMTP connection: opened and logged in by yagmail, then spoken to by smtplib. Knows no message, only bytes.
+
+yagmail brings the connection up (connect, STARTTLS, login). What it does beyond that is left alone: see
+docs/decisions/0010-smtp.md.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import yagmail
+
+from engine.errors import DeliveryError, Sent
+from engine.host import net
+from engine.rules.text import safe_line
+
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
+_SLOW_DOWN = frozenset({421, 450, 451, 452})
+_LOGIN_NEEDED = frozenset({530, 534, 535, 538})
+_LAST_WORDS_MS = 1_000
+"""A server that refuses a body while it arrives often says why before it hangs up; worth waiting this long."""
+
+Stage = Callable[[str, str], None]
+"""Told of each stage that was reached ("connect", "greeting", "tls", "login") and a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where and how to log in. context: None without TLS. The password stands in no repr."""
+
+    host: str
+    port: int
+    tls: str
+    context: net.TimedContext | None
+    username: str
+    password: str = field(repr=False)
+    helo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's code and its words in one line."""
+
+    code: int
+    words: str
+
+    @property
+    def full_code(self) -> str:
+        """The code with the enhanced one (RFC 3463) where there is one: "550 5.1.1"."""
+        found = _ENHANCED.match(self.words)
+        return f"{self.code} {found[1]}" if found else str(self.code)
+
+    @property
+    def sent(self) -> Sent:
+        """What a refusal with this code means."""
+        if self.code in _SLOW_DOWN:
+            return Sent.THROTTLED
+        if self.code in _LOGIN_NEEDED:
+            return Sent.MISCONFIGURED
+        return Sent.REJECTED if 500 <= self.code < 600 else Sent.NO
+
+    def refusal(self, what: str, **more: Any) -> DeliveryError:
+        """The error that says so."""
+        return DeliveryError(self.sent, f"{what}: {self.words}"[:2_000], code=self.full_code, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message the server has taken: for whom, for whom not (address, reply), and its words."""
+
+    accepted: tuple[str, ...]
+    refused: tuple[tuple[str, Reply], ...]
+    reply: Reply
+
+
+class GoneError(Exception):
+    """The connection ended, or answered no SMTP, before anything of a message was sent.
+
+    reply: the server's farewell (421), None if it had none.
+    """
+
+    def __init__(self, words: str, reply: Reply | None = None) -> None:
+        super().__init__(words)
+        self.reply = reply
+
+
+class Wire(smtplib.SMTP):
+    """smtplib's dialogue over sockets that end with a budget."""
+
+    def __init__(self, server: Server, budget: net.Budget, stage: Stage) -> None:
+        """Connects. Raises DeliveryError or smtplib's errors."""
+        self._server = server
+        self._budget = budget
+        self._stage = stage
+        self._unfinished = False
+        self.idle_since_s = 0.0
+        super().__init__(server.host, server.port, local_hostname=server.helo, timeout=1)
+
+    def begin(self, budget: net.Budget) -> None:
+        """Use `budget` for what follows."""
+        self._budget = budget
+        self.sock.budget = budget  # type: ignore[union-attr]  # our own socket, see _get_socket
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+        server = self._server
+        sock = net.connect(host, port, self._budget, trusted=True, allow_private=False)
+        if server.tls == "none" and server.username and not net.is_loopback(sock):
+            sock.close()
+            words = f"smtp.tls is none, but {host} is another machine: the login would travel in clear; use starttls"
+            raise DeliveryError(Sent.MISCONFIGURED, words, code="TLS")
+        self._stage("connect", f"{host} port {port}")
+        if server.tls != "implicit" or server.context is None:
+            return sock
+        try:
+            secure = server.context.wrap_socket(sock, server_hostname=host)
+        except OSError as error:
+            raise net.tls_failure(error, host) from error
+        self._stage("tls", _protocol(secure))
+        return secure
+
+    def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
+        code, words = super().connect(host, port, source_address)
+        if code == 220:
+            self._stage("greeting", _line(words))
+        return code, words
+
+    def starttls(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        answer = super().starttls(*args, **kwargs)
+        self._stage("tls", _protocol(self.sock))
+        return answer
+
+    def login(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        answer = super().login(*args, **kwargs)
+        self._stage("login", f"as {self._server.username}")
+        return answer
+
+    def send_mail(self, sender: str, recipients: Sequence[str], raw: bytes, *, utf8: bool) -> Taken:
+        """Send one message to those of `recipients` that the server takes.
+
+        The connection may be used again after a Taken and after a refusal in the server's own words.
+
+        Raises GoneError if the connection was dead before MAIL was answered; DeliveryError for everything else: UNKNOWN
+        if it ended behind the final dot, NO if it ended before.
+        """
+        if self._unfinished:
+            self._ask(self.rset)
+            self._unfinished = False
+        self._mail(sender, raw, utf8=utf8)
+        try:
+            accepted, refused = self._recipients(recipients)
+            if not accepted:
+                self._unfinished = True
+                raise _nobody(refused)
+            reply = self._data(raw)
+        except GoneError as error:
+            words = f"{self._server.host}: {error}; nothing of the message was delivered"
+            raise DeliveryError(Sent.NO, words, code="DISCONNECTED") from error
+        permanent = tuple((who, said.words) for who, said in refused if said.sent is Sent.REJECTED)
+        if not 200 <= reply.code < 300:
+            raise reply.refusal("the server refused the message", refused=permanent)
+        return Taken(tuple(accepted), tuple(refused), reply)
+
+    def leave(self) -> None:
+        """Say QUIT without waiting for the answer, and close."""
+        self._budget.start(200)
+        with suppress(OSError):
+            self.putcmd("quit")
+        self.close()
+
+    def _mail(self, sender: str, raw: bytes, *, utf8: bool) -> None:
+        options = [f"SIZE={len(raw)}"] if self.has_extn("size") else []
+        if utf8:
+            if not self.has_extn("smtputf8"):
+                words = f"an address holds letters beyond ASCII, and {self._server.host} does not offer SMTPUTF8"
+                raise DeliveryError(Sent.REJECTED, words, code="SMTPUTF8")
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
+        reply = self._ask(lambda: self.mail(sender, options))
+        if reply.code == 421:
+            self.close()
+            raise GoneError(reply.words, reply)
+        if reply.code != 250:
+            self._unfinished = True
+            raise reply.refusal(f"the server refused the sender {sender}")
+
+    def _recipients(self, recipients: Sequence[str]) -> tuple[list[str], list[tuple[str, Reply]]]:
+        accepted, refused = [], []
+        for recipient in recipients:
+            reply = self._ask(lambda who=recipient: self.rcpt(who))  # type: ignore[misc]
+            if reply.code in {250, 251}:
+                accepted.append(recipient)
+            else:
+                refused.append((recipient, reply))
+            if reply.code == 421:  # it hangs up now
+                self.close()
+                raise reply.refusal("the server ended the session")
+        return accepted, refused
+
+    def _data(self, raw: bytes) -> Reply:
+        """Send the bytes and return the final reply. Raises GoneError before the final dot, DeliveryError behind it."""
+        reply = self._ask(lambda: self.docmd("data"))
+        if reply.code != 354:
+            self._unfinished = True
+            raise reply.refusal("the server refused the message")
+        # sendall fails only when the last byte, the end of the final dot, has not been handed over.
+        try:
+            self.sock.sendall(stuffed(raw))  # type: ignore[union-attr]
+        except OSError as error:
+            raise self._cut_short(error) from error
+        try:
+            code, words = self.getreply()
+        except smtplib.SMTPException as error:
+            self.close()
+            why = "no answer in time" if self._budget.spent else "the connection ended without an answer"
+            raise DeliveryError(Sent.UNKNOWN, f"the message left, but {why}", code="DISCONNECTED") from error
+        if not 200 <= code < 600:
+            self.close()
+            raise DeliveryError(Sent.UNKNOWN, "the message left, but the answer is no SMTP", code="PROTOCOL")
+        return Reply(code, _line(words))
+
+    def _cut_short(self, error: OSError) -> Exception:
+        """What it means that the body could not be sent to its end: the server's words if it left any."""
+        self._budget.shorten(_LAST_WORDS_MS)
+        try:
+            code, words = self.getreply()
+        except smtplib.SMTPException:
+            return GoneError(f"the connection broke while the message was being sent ({net.words_of(error)})")
+        finally:
+            self.close()
+        if 400 <= code < 600:
+            return Reply(code, _line(words)).refusal("the server refused the message while it was being sent")
+        return GoneError(f"the connection broke while the message was being sent ({net.words_of(error)})")
+
+    def _ask(self, command: Callable[[], tuple[int, bytes]]) -> Reply:
+        try:
+            code, words = command()
+        except smtplib.SMTPException as error:
+            self.close()
+            raise GoneError("no answer in time" if self._budget.spent else "the connection ended") from error
+        if not 200 <= code < 600:
+            self.close()
+            raise GoneError("the answer is no SMTP")
+        return Reply(code, _line(words))
+
+
+class _Login(yagmail.SMTP):  # type: ignore[misc]  # yagmail ships no types
+    """yagmail's way up, over our connection."""
+
+    make: Callable[..., Wire]
+
+    @property
+    def connection(self) -> Callable[..., Wire]:
+        return self.make
+
+
+def open_wire(server: Server, budget: net.Budget, stage: Stage = lambda *_: None) -> Wire:
+    """Connect, make secure, log in. Raises DeliveryError: nothing of a message has been sent then."""
+    made: list[Wire] = []
+
+    def make(*_: Any, **__: Any) -> Wire:
+        made.append(Wire(server, budget, stage))
+        return made[-1]
+
+    way = _Login(
+        # Without "@" yagmail would make a Gmail address of the user; it is set below, as it stands.
+        user="user@localhost",
+        password=server.password,  # never None: yagmail would ask on the terminal
+        host=server.host,
+        port=server.port,
+        smtp_ssl=False,
+        smtp_starttls={"context": server.context} if server.tls == "starttls" else False,
+        smtp_skip_login=not server.username,
+        soft_email_validation=False,
+    )
+    way.set_logging(None)
+    way.make = make
+    way.user = server.username
+    try:
+        way.login()
+        wire = made[0]
+        wire.ehlo_or_helo_if_needed()
+        return wire
+    except (DeliveryError, OSError, ValueError) as error:
+        for wire in made:
+            wire.close()
+        if isinstance(error, DeliveryError):
+            raise
+        raise _login_failure(error, server, budget) from error
+    finally:
+        way.is_closed = True  # its destructor would say QUIT on a connection that is ours now
+
+
+def stuffed(raw: bytes) -> bytes:
+    """Return `raw` (CRLF line ends) as it goes after DATA: dots doubled, the final dot behind it."""
+    if raw.startswith(b"."):
+        raw = b"." + raw
+    body = raw.replace(b"\r\n.", b"\r\n..")
+    return body + (b".\r\n" if body.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def _login_failure(error: OSError | ValueError, server: Server, budget: net.Budget) -> DeliveryError:
+    host = server.host
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        what = "STARTTLS" if "STARTTLS" in str(error) else "a login"
+        words = f"{host} does not offer {what}, which the configuration asks for; nothing was sent"
+        return DeliveryError(Sent.MISCONFIGURED, words, code="TLS" if what == "STARTTLS" else "AUTH")
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return _stopped(Reply(error.smtp_code, _line(error.smtp_error)), f"{host} refused the login")
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        why = "did not answer in time" if budget.spent else "ended the connection before the login was done"
+        return DeliveryError(Sent.NO, f"{host} {why}", code="ETIMEDOUT" if budget.spent else "DISCONNECTED")
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _stopped(Reply(error.smtp_code, _line(error.smtp_error)), f"{host} refused the connection")
+    if isinstance(error, smtplib.SMTPException):
+        return DeliveryError(Sent.MISCONFIGURED, f"{host} offers no kind of login that is known here", code="AUTH")
+    if isinstance(error, OSError):
+        return net.tls_failure(error, host)
+    return DeliveryError(
+        Sent.MISCONFIGURED, f"{host}: user name and password must be ASCII for this login", code="AUTH"
+    )
+
+
+def _stopped(reply: Reply, what: str) -> DeliveryError:
+    """A refusal before any message: what lasts concerns every message alike, so it is the configuration's fault."""
+    sent = reply.sent if 400 <= reply.code < 500 else Sent.NO
+    if 500 <= reply.code < 600:
+        sent = Sent.MISCONFIGURED
+    return DeliveryError(sent, f"{what}: {reply.words}"[:2_000], code=reply.full_code)
+
+
+def _nobody(refused: Sequence[tuple[str, Reply]]) -> DeliveryError:
+    """No recipient was accepted: for good only if that holds for all of them."""
+    permanent = tuple((who, said.words) for who, said in refused if said.sent is Sent.REJECTED)
+    who, said = next(((w, s) for w, s in refused if s.sent is not Sent.REJECTED), refused[0])
+    return said.refusal(f"the server refused {who}", refused=permanent)
+
+
+def _line(words: bytes | str) -> str:
+    return safe_line(words.decode("utf-8", "replace") if isinstance(words, bytes) else words, 1_900)
+
+
+def _protocol(sock: Any) -> str:
+    cipher = sock.cipher() if isinstance(sock, ssl.SSLSocket) else None
+    return f"{sock.version()} {cipher[0]}" if cipher else ""

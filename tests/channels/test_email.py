@@ -1,0 +1,596 @@
+"""E-mail against a real SMTP server and its faults."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from engine.channels.email import CHANNEL, EmailChannel
+from engine.errors import ConfigError, Sent
+from engine.model import TargetSpec
+from tests.channels import rig as r
+from tests.channels.certs import Authority
+from tests.channels.conformance import SILENT_MS, SLACK_MS, Conformance, Received, Rig
+from tests.servers import Scripted, SmtpSink, smtp_script
+
+PASSWORD = "correct horse battery"
+LOGIN = ("ops", PASSWORD)
+
+
+def open_mail(port: int, *, to: Any = ("a@example.org",), **more: Any) -> EmailChannel:
+    """Open a channel to localhost:port. Options of the target are `to`, `cc` …; the rest goes into section smtp."""
+    names = {"cc", "bcc", "reply_to", "list_unsubscribe", "subject_prefix", "headers"}
+    options = {"to": list(to), **{name: value for name, value in more.items() if name in names}}
+    headers = options.pop("headers", ())
+    target = TargetSpec("me", "email", options, headers=headers)
+    smtp = {"host": "localhost", "port": port, "tls": "none", "from": "Bóx <ops@example.org>"}
+    smtp |= {name: value for name, value in more.items() if name not in names}
+    return CHANNEL.open(target, r.context(smtp=smtp, secrets={"secret:smtp": PASSWORD, "secret:wrong": "no, not that"}))
+
+
+def login(authority: Authority, **more: Any) -> dict[str, Any]:
+    return {
+        "tls": "starttls",
+        "username": "ops",
+        "password": "secret:smtp",
+        "ca_file": str(authority.file),
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority: Authority) -> ssl.SSLContext:
+    return authority.server("localhost")
+
+
+@pytest.fixture
+def sink() -> Iterator[SmtpSink]:
+    with SmtpSink() as server:
+        yield server
+
+
+@pytest.fixture
+def silent() -> Iterator[Scripted]:
+    with Scripted(hold) as server:
+        yield server
+
+
+def hold(connection: socket.socket) -> None:
+    while connection.recv(65_536):
+        pass
+
+
+def in_time(channel: EmailChannel, **more: Any) -> Any:
+    """Deliver with a short deadline; return the error, having checked that it came in time."""
+    start_s = time.monotonic()
+    error = r.failure(channel, r.delivery(timeout_ms=SILENT_MS, **more))
+    assert (time.monotonic() - start_s) * 1000 < SILENT_MS + SLACK_MS
+    channel.close()
+    return error
+
+
+class TestConformance(Conformance):
+    @pytest.fixture
+    def rig(self, authority: Authority, server_tls: ssl.SSLContext, silent: Scripted) -> Iterator[Rig]:
+        def identity(content: bytes) -> str:
+            return str(message_from_bytes(content)["Message-ID"])
+
+        with SmtpSink(tls=server_tls, login=LOGIN) as sink, socket.create_server(("127.0.0.1", 0)) as taken:
+            closed = int(taken.getsockname()[1])
+            taken.close()
+            yield Rig(
+                open=lambda: open_mail(sink.port, **login(authority)),
+                delivery=lambda: r.delivery(html="<p>Grün</p>", attachments=r.FILES),
+                received=lambda: [Received(identity(mail.content), mail.content) for mail in sink.mails],
+                open_silent=lambda: open_mail(silent.port, **login(authority)),
+                open_closed=lambda: open_mail(closed, **login(authority)),
+                secrets=[PASSWORD],
+            )
+
+
+def test_text_html_attachments_and_umlauts_arrive_byte_exact(authority: Authority, server_tls: ssl.SSLContext) -> None:
+    with (
+        SmtpSink(tls=server_tls, login=LOGIN) as sink,
+        contextlib.closing(open_mail(sink.port, to=["Jürgen Groß <j@example.org>"], **login(authority))) as channel,
+    ):
+        channel.deliver(r.delivery(subject="Größe", text="Grüße\n.\n..\nend\n", html="<p>ä</p>", attachments=r.FILES))
+
+    (mail,) = sink.mails
+    parsed = message_from_bytes(mail.content, policy=default)
+    assert mail.recipients == ["j@example.org"]
+    assert (parsed["Subject"], parsed["To"]) == ("Größe", "Jürgen Groß <j@example.org>")
+    assert text_of(parsed, "plain") == "Grüße\r\n.\r\n..\r\nend\r\n"
+    assert text_of(parsed, "html") == "<p>ä</p>\r\n"
+    assert [(part.get_filename(), part.get_payload(decode=True)) for part in parsed.iter_attachments()] == [
+        (file.name, file.content) for file in r.FILES
+    ]
+    assert sink.logins == [True]
+
+
+def text_of(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    assert part is not None
+    return str(part.get_content())
+
+
+def test_implicit_tls(authority: Authority, server_tls: ssl.SSLContext) -> None:
+    with (
+        SmtpSink(tls=server_tls, implicit=True) as sink,
+        contextlib.closing(open_mail(sink.port, tls="implicit", ca_file=str(authority.file))) as channel,
+    ):
+        channel.deliver(r.delivery())
+        steps = [step.name for step in channel.probe(send=False, timeout_ms=5_000)]
+
+    assert len(sink.mails) == 1
+    assert steps == ["resolve", "connect", "tls", "greeting"]
+
+
+def test_the_probe_of_starttls_names_every_step(authority: Authority, server_tls: ssl.SSLContext) -> None:
+    with (
+        SmtpSink(tls=server_tls, login=LOGIN) as sink,
+        contextlib.closing(open_mail(sink.port, **login(authority))) as channel,
+    ):
+        steps = channel.probe(send=False, timeout_ms=5_000)
+
+    assert [(step.name, step.ok) for step in steps] == [
+        (name, True) for name in ("resolve", "connect", "greeting", "tls", "login")
+    ]
+
+
+# --- TLS and login -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+@pytest.mark.parametrize("fault", ["wrong host", "expired", "self-signed", "unknown authority"])
+def test_a_certificate_that_is_not_trusted_stops_the_message_before_the_login(
+    authority: Authority, fault: str, mode: str
+) -> None:
+    name = "other.example.org" if fault == "wrong host" else "localhost"
+    tls = authority.server(name, expired=fault == "expired", self_signed=fault == "self-signed")
+    options = login(authority, tls=mode)
+    if fault == "unknown authority":
+        del options["ca_file"]
+    with SmtpSink(tls=tls, implicit=mode == "implicit", login=LOGIN) as sink:
+        channel = open_mail(sink.port, **options)
+        error = r.failure(channel, r.delivery())
+        channel.close()
+
+    assert (error.sent, error.code) == (Sent.MISCONFIGURED, "CERTIFICATE")
+    assert "localhost is not trusted" in error.detail
+    assert sink.logins == []
+    assert not sink.mails
+
+
+def test_a_server_without_starttls_never_sees_login_or_message() -> None:
+    heard: list[bytes] = []
+
+    def stripped(connection: socket.socket) -> None:
+        connection.sendall(b"220 sink\r\n")
+        for line in connection.makefile("rb"):
+            heard.append(line)
+            connection.sendall(b"250-sink\r\n250 AUTH PLAIN LOGIN\r\n")
+
+    with Scripted(stripped) as server:
+        channel = open_mail(server.port, tls="starttls", username="ops", password="secret:smtp")
+        error = r.failure(channel, r.delivery())
+
+    assert (error.sent, error.code) == (Sent.MISCONFIGURED, "TLS")
+    assert "STARTTLS" in error.detail
+    assert [line.split()[0].lower() for line in heard] == [b"ehlo"]
+
+
+def test_what_was_said_before_tls_is_forgotten(authority: Authority, server_tls: ssl.SSLContext) -> None:
+    """Answers injected behind the plain 220 (CVE-2011-0411) must not count as answers under TLS."""
+
+    def injected(connection: socket.socket) -> None:
+        smtp_script(b"250-sink\r\n250 STARTTLS\r\n", b"220 go\r\n250-sink\r\n250 AUTH PLAIN\r\n", final="end")(
+            connection
+        )
+        with server_tls.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(1_000)
+            secure.sendall(b"250 sink without a login\r\n")
+            hold(secure)
+
+    with Scripted(injected) as server:
+        channel = open_mail(server.port, **login(authority))
+        error = r.failure(channel, r.delivery())
+
+    assert error.sent is Sent.MISCONFIGURED
+    assert "does not offer a login" in error.detail
+
+
+def test_a_wrong_password_is_the_configurations_fault(authority: Authority, server_tls: ssl.SSLContext) -> None:
+    with SmtpSink(tls=server_tls, login=LOGIN) as sink:
+        channel = open_mail(sink.port, **login(authority, password="secret:wrong"))
+        error = r.failure(channel, r.delivery())
+        steps = channel.probe(send=True, timeout_ms=5_000)
+
+    assert error.sent is Sent.MISCONFIGURED
+    assert error.code.startswith("535")
+    assert "no, not that" not in str(error)
+    assert [(step.name, step.ok) for step in steps][-1] == ("login", False)
+
+
+def test_a_login_that_the_server_demands_is_the_configurations_fault(
+    authority: Authority, server_tls: ssl.SSLContext
+) -> None:
+    with SmtpSink(tls=server_tls, login=LOGIN) as sink:
+        channel = open_mail(sink.port, tls="starttls", ca_file=str(authority.file))
+        error = r.failure(channel, r.delivery())
+        channel.close()
+
+    assert (error.sent, error.code[:3]) == (Sent.MISCONFIGURED, "530")
+
+
+def test_a_login_for_now_refused_is_tried_again() -> None:
+    answers = (b"250-sink\r\n250 AUTH PLAIN\r\n", b"454 4.7.0 later\r\n")
+    with Scripted(smtp_script(*answers)) as server:
+        error = r.failure(open_mail(server.port, username="ops", password="secret:smtp"), r.delivery())
+
+    assert (error.sent, error.code) == (Sent.NO, "454 4.7.0")
+
+
+def test_a_login_in_clear_is_only_for_this_machine() -> None:
+    # A name of this host that is not loopback: the connection is real, the address is not 127.0.0.1.
+    address = own_address()
+    if address is None:
+        pytest.skip("this machine has no address but loopback")
+    with Scripted(hold, host=address) as server:
+        channel = open_mail(server.port, host=address, username="ops", password="secret:smtp")
+        error = r.failure(channel, r.delivery())
+
+    assert (error.sent, error.code) == (Sent.MISCONFIGURED, "TLS")
+    assert "in clear" in error.detail
+
+
+def own_address() -> str | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # sends nothing; asks the routing table
+        address = str(probe.getsockname()[0])
+        return None if address.startswith("127.") else address
+    return None
+
+
+@pytest.mark.parametrize("user", ["ops", "ops@example.org"])
+def test_a_login_goes_out_as_it_stands(user: str) -> None:
+    with SmtpSink(login=(user, PASSWORD)) as sink:
+        channel = open_mail(sink.port, username=user, password="secret:smtp")
+        channel.deliver(r.delivery())
+        channel.close()
+
+    assert sink.logins == [True]
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+EHLO = b"250 sink\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent", "code"),
+    [
+        ((EHLO, b"450 4.7.1 greylisted\r\n"), Sent.THROTTLED, "450 4.7.1"),
+        ((EHLO, b"451 try later\r\n"), Sent.THROTTLED, "451"),
+        ((EHLO, b"421 4.3.2 busy\r\n"), Sent.THROTTLED, "421 4.3.2"),
+        ((EHLO, b"455 odd\r\n"), Sent.NO, "455"),
+        ((EHLO, b"530 5.7.0 log in first\r\n"), Sent.MISCONFIGURED, "530 5.7.0"),
+        ((EHLO, b"550 5.7.1 sender refused\r\n"), Sent.REJECTED, "550 5.7.1"),
+        ((EHLO, b"552 5.3.4 too big\r\n"), Sent.REJECTED, "552 5.3.4"),
+        ((EHLO, b"250 ok\r\n", b"250 ok\r\n", b"554 5.6.0 no\r\n"), Sent.REJECTED, "554 5.6.0"),
+        ((EHLO, b"250 ok\r\n", b"250 ok\r\n", b"452 4.2.2 full\r\n"), Sent.THROTTLED, "452 4.2.2"),
+        ((EHLO, b"250 ok\r\n", b"421 4.3.2 going down\r\n"), Sent.THROTTLED, "421 4.3.2"),
+        ((EHLO, b"what?\r\n"), Sent.NO, "DISCONNECTED"),
+    ],
+)
+def test_every_refusal_before_the_body_is_told_apart(answers: tuple[bytes, ...], sent: Sent, code: str) -> None:
+    with Scripted(smtp_script(*answers)) as server:
+        channel = open_mail(server.port)
+        error = r.failure(channel, r.delivery())
+        channel.close()
+
+    assert (error.sent, error.code) == (sent, code)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "sent", "code"),
+    [
+        (b"421 4.3.2 too many connections\r\n", Sent.THROTTLED, "421 4.3.2"),
+        (b"554 5.7.1 blocked\r\n", Sent.MISCONFIGURED, "554 5.7.1"),
+        (b"SSH-2.0-OpenSSH_9\r\n", Sent.NO, "-1"),
+    ],
+)
+def test_a_greeting_that_is_none(greeting: bytes, sent: Sent, code: str) -> None:
+    with Scripted(smtp_script(greeting=greeting)) as server:
+        error = r.failure(open_mail(server.port), r.delivery())
+
+    assert (error.sent, error.code) == (sent, code)
+
+
+@pytest.mark.parametrize(("number", "sent"), [("451", Sent.THROTTLED), ("454", Sent.NO), ("550", Sent.REJECTED)])
+def test_a_refusal_at_the_final_dot(sink: SmtpSink, number: str, sent: Sent) -> None:
+    channel = open_mail(sink.port, to=[f"data-{number}-x@example.org"])
+    error = r.failure(channel, r.delivery())
+    channel.close()
+
+    assert (error.sent, error.code) == (sent, f"{number} 4.3.0")
+    assert "words about the message" in error.detail
+
+
+def test_a_message_too_big_is_refused_before_it_is_sent() -> None:
+    with SmtpSink(size_limit=1_000) as sink:
+        channel = open_mail(sink.port)
+        error = r.failure(channel, r.delivery(text="long\n" * 1_000))
+        channel.close()
+
+    assert (error.sent, error.code[:3]) == (Sent.REJECTED, "552")
+    assert not sink.mails
+
+
+# --- recipients --------------------------------------------------------------------------------------------------
+
+
+def test_copies_go_to_everybody_and_the_blind_ones_stay_unseen(sink: SmtpSink) -> None:
+    channel = open_mail(sink.port, cc=["c@example.org"], bcc=["hidden@example.org", "a@example.org"])
+    receipt = channel.deliver(r.delivery())
+    channel.close()
+
+    assert receipt.accepted == ("a@example.org", "c@example.org", "hidden@example.org")
+    assert sink.mails[0].recipients == list(receipt.accepted)
+    assert b"hidden" not in sink.mails[0].content
+    assert b"Cc: c@example.org\r\n" in sink.mails[0].content
+
+
+def test_a_recipient_refused_for_good_is_recorded_and_the_rest_gets_it(sink: SmtpSink) -> None:
+    channel = open_mail(sink.port, to=["a@example.org", "550-gone@example.org"])
+    receipt = channel.deliver(r.delivery())
+    channel.close()
+
+    assert receipt.accepted == ("a@example.org",)
+    assert receipt.refused == (("550-gone@example.org", "5.2.1 words about 550-gone@example.org"),)
+
+
+def test_a_recipient_refused_for_now_gets_it_later_and_the_rest_only_once(sink: SmtpSink) -> None:
+    to = ["a@example.org", "450-full@example.org", "550-gone@example.org"]
+    channel = open_mail(sink.port, to=to)
+    error = r.failure(channel, r.delivery())
+
+    assert (error.sent, error.code) == (Sent.NO, "450 4.2.1")
+    assert error.accepted == ("a@example.org",)
+    assert [who for who, _ in error.refused] == ["550-gone@example.org"]
+
+    again = r.failure(channel, r.delivery(accepted=error.accepted, attempt_no=2))
+    channel.close()
+
+    assert (again.sent, again.accepted) == (Sent.THROTTLED, ())
+    assert [mail.recipients for mail in sink.mails] == [["a@example.org"]]
+
+
+def test_nobody_left_is_a_success(sink: SmtpSink) -> None:
+    channel = open_mail(sink.port)
+    channel.deliver(r.delivery(accepted=("a@example.org",)))
+
+    assert sink.connections == 0
+
+
+def test_all_refused_for_good_is_a_rejection_and_the_connection_lives_on(sink: SmtpSink) -> None:
+    channel = open_mail(sink.port, to=["550-x@example.org", "551-y@example.org"])
+    error = r.failure(channel, r.delivery())
+    r.failure(channel, r.delivery())
+    channel.close()
+
+    assert error.sent is Sent.REJECTED
+    assert [who for who, _ in error.refused] == ["550-x@example.org", "551-y@example.org"]
+    assert sink.connections == 1
+
+
+def test_an_address_beyond_ascii_needs_a_server_that_takes_it(sink: SmtpSink) -> None:
+    channel = open_mail(sink.port, to=["jürgen@müller.example"])
+    channel.deliver(r.delivery())
+    channel.close()
+    with SmtpSink(smtputf8=False) as old:
+        channel = open_mail(old.port, to=["jürgen@müller.example"])
+        error = r.failure(channel, r.delivery())
+        channel.close()
+
+    assert sink.mails[0].recipients == ["jürgen@xn--mller-kva.example"]
+    assert "SMTPUTF8" in sink.mails[0].options
+    assert (error.sent, error.code) == (Sent.REJECTED, "SMTPUTF8")
+
+
+# --- endings -----------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_ends_behind_the_final_dot_is_unknown(sink: SmtpSink) -> None:
+    channel = open_mail(sink.port, to=["drop-x@example.org"])
+    error = r.failure(channel, r.delivery())
+    channel.close()
+
+    assert error.sent is Sent.UNKNOWN
+    assert len(sink.mails) == 1
+
+
+def test_no_answer_to_the_final_dot_is_unknown_and_in_time(sink: SmtpSink) -> None:
+    error = in_time(open_mail(sink.port, to=["hang-x@example.org"]))
+
+    assert error.sent is Sent.UNKNOWN
+    assert "no answer in time" in error.detail
+
+
+@pytest.mark.parametrize("answers", [(EHLO,), (EHLO, b"250 ok\r\n"), (EHLO, b"250 ok\r\n", b"250 ok\r\n")])
+def test_a_connection_that_ends_before_the_body_sent_nothing(answers: tuple[bytes, ...]) -> None:
+    with Scripted(smtp_script(*answers, final="end")) as server:
+        error = r.failure(open_mail(server.port), r.delivery())
+
+    assert error.sent is Sent.NO
+
+
+def test_a_connection_that_ends_within_the_body_sent_nothing() -> None:
+    def cut(connection: socket.socket) -> None:
+        smtp_script(EHLO, b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", final="end")(connection)
+        connection.recv(10_000)
+
+    with Scripted(cut) as server:
+        error = r.failure(open_mail(server.port), r.delivery(text=("x" * 70 + "\n") * 100_000))
+
+    assert error.sent is Sent.NO
+
+
+def test_a_body_that_the_server_does_not_read_sent_nothing_and_ends_in_time(authority: Authority) -> None:
+    ended = threading.Event()
+
+    def stuck(connection: socket.socket) -> None:
+        smtp_script(EHLO, b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", final="end")(connection)
+        ended.wait(20)
+
+    with Scripted(stuck) as server:
+        error = in_time(open_mail(server.port), text=("x" * 70 + "\n") * 100_000)
+        ended.set()
+
+    assert error.sent is Sent.NO
+
+
+def drip(text: bytes, ended: threading.Event) -> Callable[[socket.socket], None]:
+    def script(connection: socket.socket) -> None:
+        for byte in text:
+            connection.sendall(bytes([byte]))
+            if ended.wait(0.05):
+                return
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "text", [b"220 " + b"slow " * 10_000, b"220-more\r\n" * 10_000], ids=["one line", "many lines"]
+)
+def test_a_server_that_drips_costs_no_more_than_the_deadline(text: bytes) -> None:
+    ended = threading.Event()
+    with Scripted(drip(text, ended)) as server:
+        error = in_time(open_mail(server.port))
+        ended.set()
+
+    assert error.sent is Sent.NO
+
+
+def test_a_server_that_talks_without_end_is_cut_off() -> None:
+    def endless(connection: socket.socket) -> None:
+        connection.sendall(b"220-hello\r\n" * 1_000_000)
+
+    with Scripted(endless) as server:
+        error = r.failure(open_mail(server.port), r.delivery(timeout_ms=20_000))
+
+    assert error.sent is Sent.NO
+
+
+# --- reuse -------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_kept_for_the_next_message(authority: Authority, server_tls: ssl.SSLContext) -> None:
+    with SmtpSink(tls=server_tls, login=LOGIN) as sink:
+        channel = open_mail(sink.port, **login(authority))
+        for _ in range(5):
+            channel.deliver(r.delivery())
+        channel.close()
+
+    assert (sink.connections, len(sink.mails)) == (1, 5)
+
+
+def test_a_kept_connection_that_died_is_replaced_within_the_same_attempt() -> None:
+    with SmtpSink(session_limit=1) as sink:
+        channel = open_mail(sink.port)
+        for _ in range(3):
+            channel.deliver(r.delivery())
+        channel.close()
+
+    assert len(sink.mails) == 3
+
+
+def test_a_kept_connection_that_says_421_is_replaced_within_the_same_attempt() -> None:
+    first = threading.Event()
+    take = (EHLO, b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n")
+
+    def tired(connection: socket.socket) -> None:
+        reader = connection.makefile("rb")
+        connection.sendall(b"220 sink\r\n")
+        for answer in take:
+            reader.readline()
+            connection.sendall(answer)
+        while reader.readline() not in {b".\r\n", b""}:
+            pass
+        connection.sendall(b"250 taken\r\n")
+        reader.readline()
+        if not first.is_set():
+            first.set()
+            connection.sendall(b"421 4.4.2 idle for too long\r\n")
+
+    with Scripted(tired) as server:
+        channel = open_mail(server.port)
+        channel.deliver(r.delivery())
+        channel.deliver(r.delivery())
+        channel.close()
+
+    assert server.connections == 2
+
+
+def test_the_next_message_after_a_refused_one_is_not_mixed_with_it(sink: SmtpSink) -> None:
+    channel = open_mail(sink.port, to=["550-x@example.org", "a@example.org"])
+    channel.deliver(r.delivery())
+    channel.deliver(r.delivery())
+    channel.close()
+
+    assert [mail.recipients for mail in sink.mails] == [["a@example.org"]] * 2
+
+
+# --- opening -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("smtp", "words"),
+    [
+        ({"host": ""}, "smtp.host"),
+        ({"tls": "ssl"}, "smtp.tls"),
+        ({"username": "ops"}, "smtp.password"),
+        ({"from": ""}, "smtp.from"),
+        ({"from": "nonsense"}, "smtp.from"),
+        ({"tls": "starttls", "ca_file": "/nonexistent"}, "smtp.ca_file"),
+        ({"to": []}, "no recipient"),
+        ({"to": ["a@b@c"]}, "to:"),
+    ],
+)
+def test_what_cannot_work_is_a_configuration_error(smtp: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        open_mail(25, **smtp)
+
+
+def test_options_reach_the_message(sink: SmtpSink) -> None:
+    channel = open_mail(
+        sink.port,
+        reply_to=["Help <help@example.org>"],
+        list_unsubscribe="https://example.org/leave",
+        subject_prefix="[box] ",
+    )
+    target = TargetSpec("me", "email", headers=(("X-Kind", "target"),))
+    channel.deliver(r.delivery(target, headers=(("X-Kind", "message"), ("X-Other", "1"))))
+    channel.close()
+
+    head = sink.mails[0].content.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert {"Reply-To: Help <help@example.org>", "Subject: [box] Backup"} <= set(head)
+    assert "List-Unsubscribe: <https://example.org/leave>" in head
+    assert [line for line in head if line.startswith("X-")] == ["X-Kind: message", "X-Other: 1"]
+
+
+def test_nothing_is_written_to_the_terminal(sink: SmtpSink, capfd: pytest.CaptureFixture[str]) -> None:
+    channel = open_mail(sink.port, to=["drop-x@example.org"])
+    r.failure(channel, r.delivery())
+    channel.close()
+
+    assert capfd.readouterr() == ("", "")
