@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 POLL_MS = 100  # how soon another process's message is seen
 HEARTBEAT_MS = 5_000
+PACE_MS = 60_000
 TIMED_MS = 1_000  # expiry, routes, holds, leases
 _PAUSE_MS = 500  # after a turn that the database refused
 _DEFECT_PAUSE_MS = 1_000
@@ -73,9 +74,10 @@ class Dispatcher:
         self._draining = False
         self._stopped = False
         self._last_turn_ms = context.clock.monotonic_ms()
-        self._due = {"heartbeat": 0, "timed": 0, "index": 0}
+        self._due = {"heartbeat": 0, "timed": 0, "index": 0, "pace": 0}
         self._look_at_ms = 0
         self._trouble = ""
+        self._took_ms: list[int] = []
         self.tally = Tally()
         senders = context.settings.outbox["senders"]
         self.pool = SenderPool(senders, open_channel, self._take_result, context.clock.monotonic_ms, log)
@@ -204,24 +206,35 @@ class Dispatcher:
         good = result.outcome.kind == DELIVERED
         self.tally.delivered += good
         self.tally.failed += not good
-        level = "INFO" if good else "WARNING"
+        self._took_ms.append(result.took_ms)
         self._log.event(
-            level,
+            "INFO" if good else "WARNING",
             "delivered" if good else "attempt_failed",
             message_id=result.message_id,
             attempt=result.attempt_no,
             target=result.lane,
             outcome=result.outcome.kind,
             code=result.outcome.code,
+            detail="" if good else result.outcome.detail[:200],
             took_ms=result.took_ms,
         )
+
+    def _report_pace(self) -> None:
+        """One line a minute in the performance log, none when nothing was sent."""
+        took_ms, self._took_ms = sorted(self._took_ms), []
+        if not took_ms:
+            return
         self._log.event(
             "INFO",
-            "send",
+            "pace",
             channel="performance",
-            message_id=result.message_id,
-            target=result.lane,
-            took_ms=result.took_ms,
+            attempts=len(took_ms),
+            median_ms=took_ms[len(took_ms) // 2],
+            p95_ms=took_ms[len(took_ms) * 95 // 100],
+            max_ms=took_ms[-1],
+            delivered_total=self.tally.delivered,
+            failed_total=self.tally.failed,
+            wal_bytes=self._context.database.wal_bytes,
         )
 
     def _look(self) -> Plan:
@@ -316,6 +329,8 @@ class Dispatcher:
             self._reclaim_overdue()
             housekeeping.checkpoint(context)
             self._scheduler.run_pending()
+        if self._is_time("pace", PACE_MS):
+            self._report_pace()
         if not self._in_flight and self._is_time("index", TIMED_MS):
             while housekeeping.index_text(context) and not self._wake.is_set():
                 pass

@@ -62,9 +62,10 @@ class Engine:
         self._lock = EngineLock(self.paths.engine_lock)
         self._dispatcher: Dispatcher | None = None
         self.role = Role.ATTACHED
+        self._turn = WriteTurn(self.paths.write_lock)
         database = Database(
             self.paths.database,
-            turn=WriteTurn(self.paths.write_lock),
+            turn=self._turn,
             degraded_marker=self.paths.degraded,
             options=Options(
                 busy_ms=settings.database["busy_timeout_ms"],
@@ -78,6 +79,7 @@ class Engine:
             self._bring_up_to_date()
         except BaseException:
             database.close()
+            self._turn.close()
             raise
 
     @classmethod
@@ -214,6 +216,7 @@ class Engine:
         """Stop and close the database. The object is of no further use."""
         self.stop()
         self.context.database.close()
+        self._turn.close()
 
     def reload(self) -> list[str]:
         """Read the configuration again; on problems the old one stays in force and the problems are returned."""
