@@ -106,6 +106,7 @@ def test_the_change_is_returned_as_a_diff(found: Paths) -> None:
         ("\ufeffsmtp: {host: a}\n", "smtp.host", "b"),
         ("smtp: {host: a # }\n}\n", "smtp.port", "25"),
         ("smtp: {\n  # c\n}\n", "smtp.port", "25"),
+        ("defaults: {\n  # c\n  retry: , # d\n  timeout: 5s\n}\n", "defaults.retry.attempts", "3"),
         ("{smtp: {host: a}}\n", "smtp.port", "25"),
         ("{smtp: {host: a}}\n", "http.enabled", "false"),
         ("'smtp': {'host': a}\n", "smtp.host", "b"),

@@ -41,7 +41,7 @@ backup:     {schedule: "0 3 * * *", directory: backups, keep: {hourly: 24, daily
 encrypt_to: null, copy_to: [], drill: true}
 monitoring: {interval: 15s, alert_route: alerts, disk_free_warning: 10%, disk_free_critical: 5%}
 """
-CANARY = "hunter2-canary"
+CANARY = "hunter2canary"
 
 Load = Callable[..., Settings]
 
@@ -172,6 +172,7 @@ def test_a_secret_in_the_file_is_refused_and_never_repeated(
         f"smtp: {{password: *{CANARY}}}",
         f"smtp: {{password: !{CANARY}!x}}",
         f"smtp: {{password: !{CANARY} x}}",
+        f"smtp:\n  password: !{CANARY}!x y",
         f"smtp: {{password: [{CANARY}, 2}}",
         f"smtp: {{password: '{CANARY}",
         f'smtp: {{password: "\\q{CANARY}"}}',
