@@ -1,0 +1,1 @@
+"""Chronos measured against its peers, side by side: `python -m benchmarks`. Nothing of the product imports this."""

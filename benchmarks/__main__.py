@@ -1,0 +1,78 @@
+"""`python -m benchmarks`: measures the rows of docs/benchmarks.md and prints one table. Exit code 0 whatever it finds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from benchmarks import enqueueing, machine
+from benchmarks.measure import Bench, Row
+
+Measure = Callable[[Bench], Iterable[Row]]
+ROWS: dict[str, tuple[Measure, ...]] = {
+    "enqueue": (
+        enqueueing.one_by_one,
+        enqueueing.threads_8,
+        enqueueing.threads_32,
+        enqueueing.processes_4,
+        enqueueing.processes_8,
+        enqueueing.batch,
+    ),
+}
+_COLUMNS = ("work", "compared with", "goal", "ours", "theirs", "ratio", "verdict")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _parse(arguments)
+    names = [name for name in given.rows.split(",") if name] or list(ROWS)
+    with tempfile.TemporaryDirectory(prefix="chronos-bench-", dir=given.directory) as scratch:
+        directory = Path(scratch)
+        print("\n".join(machine.describe(directory)), file=sys.stderr)
+        rows = [row for name in names for measure in ROWS[name] for row in _measured(measure, name, directory, given)]
+    print("\n".join(_table(rows)))
+    missed = sum(row.verdict == "MISSED" for row in rows)
+    print(f"{len(rows)} rows, {missed} missed", file=sys.stderr)
+    return 0
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rows", default="", help=f"which, with commas: {','.join(ROWS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller tables: rough figures")
+    parser.add_argument("--full", action="store_true", help="10 million rows where the promise says so (many minutes)")
+    parser.add_argument("--directory", type=Path, help="where to work; its disk is what is measured (default: TMPDIR)")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.rows.split(",") if name and name not in ROWS]
+    if unknown:
+        parser.error(f"--rows: no rows {', '.join(unknown)}; known: {', '.join(ROWS)}")
+    return given
+
+
+def _measured(measure: Measure, name: str, directory: Path, given: argparse.Namespace) -> Iterator[Row]:
+    own = directory / f"{name}-{measure.__name__}"
+    own.mkdir()
+    begin = time.monotonic()
+    for row in measure(Bench(own, quick=given.quick, full=given.full)):
+        print(f"  {row.verdict:8} {row.work} / {row.compared}: {row.ours} : {row.theirs} = {row.ratio}", file=sys.stderr)
+        yield row
+    print(f"{name}.{measure.__name__} took {time.monotonic() - begin:.0f} s", file=sys.stderr)
+
+
+def _table(rows: Iterable[Row]) -> Iterator[str]:
+    """Markdown, padded so that a terminal shows it as a table too."""
+    lines = [_COLUMNS] + [
+        (row.work, row.compared, row.goal, row.ours, row.theirs, row.ratio, row.verdict) for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
+    for number, line in enumerate(lines):
+        yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        if number == 0:
+            yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

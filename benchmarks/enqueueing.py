@@ -1,0 +1,230 @@
+"""Rows: taking messages in, by one, by threads, by processes, by the thousand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import contenders
+from benchmarks.measure import (
+    Bench,
+    Row,
+    Sample,
+    absolute,
+    at_least,
+    at_most,
+    cleanup,
+    figure,
+    median,
+    side_by_side,
+    summary,
+    timed_calls,
+    versus,
+)
+
+_BATCH = 1_000
+_START_AHEAD_S = 1.0
+
+
+def one_by_one(bench: Bench) -> Iterator[Row]:
+    """One producer: each message is on the disk, with its audit entry, before the next begins."""
+    work = "enqueue, one by one, 1 KiB, durable, with its audit entry"
+    with cleanup() as later:
+        engine = contenders.open_engine(bench.fresh("ours"))
+        later(engine.close)
+        fold = contenders.checkpointing(engine)
+        huey, put = contenders.open_huey(bench.fresh("huey"))
+        later(huey.storage.close)
+        raw = contenders.open_raw(bench.fresh("raw"))
+        later(raw.close)
+
+        def insert() -> None:
+            raw.execute("INSERT INTO messages (created_ms, text) VALUES (?, ?)", contenders.raw_row())
+
+        seconds = bench.round_s
+        found = side_by_side(
+            {
+                "ours": lambda: timed_calls(lambda: engine.enqueue(contenders.message()), seconds=seconds, finally_do=fold),
+                "huey": lambda: timed_calls(lambda: put(contenders.TEXT), seconds=seconds),
+                "raw": lambda: timed_calls(insert, seconds=seconds),
+            },
+            bench.rounds,
+        )
+    yield versus(work, "huey's SqliteHuey without one, rate", at_least(1.0), found["ours"], found["huey"], "rate")
+    yield versus(work, "raw sqlite3 INSERT with FULL, median", at_most(1.4), found["ours"], found["raw"], "p50_us")
+    yield versus(work, "raw sqlite3 INSERT with FULL, rate", at_least(0.75), found["ours"], found["raw"], "rate")
+
+
+def threads_8(bench: Bench) -> Iterator[Row]:
+    """Eight producers in one process."""
+    work = "enqueue by 8 threads"
+    found = _by_threads(bench, 8)
+    yield versus(work, "huey, rate", at_least(5.0), found["ours"], found["huey"], "rate")
+    yield versus(work, "huey, p99", at_most(0.25), found["ours"], found["huey"], "p99_ms")
+    yield versus(work, "persist-queue, rate", at_least(2.0), found["ours"], found["persist-queue"], "rate")
+
+
+def threads_32(bench: Bench) -> Iterator[Row]:
+    """Thirty-two producers in one process."""
+    work = "enqueue by 32 threads"
+    found = _by_threads(bench, 32)
+    best = max(("huey", "persist-queue"), key=lambda name: median(found[name], "rate"))
+    yield versus(work, f"the best durable peer ({best}), rate", at_least(4.0), found["ours"], found[best], "rate")
+    slowest = max(sample["max_ms"] for sample in found["ours"])
+    yield absolute(work, "slowest wait", at_most(100, "ms"), slowest, figure(slowest, "max_ms"))
+    fairness = median(found["ours"], "fairness")
+    yield absolute(work, "fairness: slowest thread / fastest", at_least(0.9, ""), fairness, figure(fairness, "share"))
+
+
+def _by_threads(bench: Bench, count: int) -> dict[str, list[Sample]]:
+    with cleanup() as later:
+        engine = contenders.open_engine(bench.fresh("ours"))
+        later(engine.close)
+        fold = contenders.checkpointing(engine)
+        huey, put = contenders.open_huey(bench.fresh("huey"))
+        later(huey.storage.close)
+        queue = contenders.open_persist_queue(bench.fresh("persist-queue"))
+        later(queue.close)
+        seconds = bench.round_s
+        return side_by_side(
+            {
+                "ours": lambda: _threads(lambda: engine.enqueue(contenders.message()), count, seconds, fold),
+                "huey": lambda: _threads(lambda: put(contenders.TEXT), count, seconds),
+                "persist-queue": lambda: _threads(lambda: queue.put(contenders.TEXT), count, seconds),
+            },
+            bench.rounds,
+        )
+
+
+def _threads(
+    call: Callable[[], object], count: int, seconds: float, finally_do: Callable[[], None] | None = None
+) -> Sample:
+    times: list[list[float]] = [[] for _ in range(count)]
+    together = threading.Barrier(count + 1)
+
+    def produce(own: list[float]) -> None:
+        clock = time.perf_counter
+        together.wait()
+        last = clock()
+        end = last + seconds
+        while last < end:
+            call()
+            now = clock()
+            own.append(now - last)
+            last = now
+
+    workers = [threading.Thread(target=produce, args=(own,)) for own in times]
+    for worker in workers:
+        worker.start()
+    together.wait()
+    begin = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    if finally_do is not None:
+        finally_do()
+    took_s = time.perf_counter() - begin
+    counts = [len(own) for own in times]
+    return {**summary([one for own in times for one in own], took_s), "fairness": min(counts) / max(counts)}
+
+
+def processes_4(bench: Bench) -> Iterator[Row]:
+    """Four programs on one data directory."""
+    work = "enqueue by 4 processes"
+    found = _by_processes(bench, 4)
+    yield versus(work, "huey, rate", at_least(1.5), found["ours"], found["huey"], "rate")
+    fairness = median(found["ours"], "fairness")
+    theirs = figure(median(found["huey"], "fairness"), "share")
+    row = absolute(work, "slowest process / fastest (huey beside it)", at_least(0.5, ""), fairness, figure(fairness, ""))
+    yield Row(row.work, row.compared, row.goal, row.ours, theirs, row.ratio, row.verdict)
+
+
+def processes_8(bench: Bench) -> Iterator[Row]:
+    """Eight programs on one data directory."""
+    work = "enqueue by 8 processes"
+    found = _by_processes(bench, 8)
+    busy = sum(sample["busy"] for sample in found["ours"])
+    yield absolute(work, "answers 'busy'", at_most(0, ""), busy, f"{busy:.0f}")
+    fairness = median(found["ours"], "fairness")
+    yield absolute(work, "slowest process / fastest", at_least(0.5, ""), fairness, figure(fairness, ""))
+    yield versus(work, "huey, longest wait", at_most(0.25), found["ours"], found["huey"], "max_ms")
+
+
+def _by_processes(bench: Bench, count: int) -> dict[str, list[Sample]]:
+    homes = {name: bench.fresh(name) for name in ("ours", "huey")}
+    contenders.open_engine(homes["ours"]).close()
+    # A process that owns nothing leaves the log alone; somebody has to fold it in, as the running engine would.
+    owner = contenders.open_engine(homes["ours"])
+    fold = contenders.checkpointing(owner)
+    try:
+        return side_by_side(
+            {
+                "ours": lambda: _processes("ours", homes["ours"], count, bench.round_s, fold),
+                "huey": lambda: _processes("huey", homes["huey"], count, bench.round_s),
+            },
+            bench.rounds,
+        )
+    finally:
+        owner.close()
+
+
+def _processes(
+    contender: str, home: Path, count: int, seconds: float, meanwhile: Callable[[], None] | None = None
+) -> Sample:
+    start_at = time.time() + _START_AHEAD_S + 0.1 * count
+    command = [sys.executable, "-m", "benchmarks.producer", contender, str(home), repr(start_at), str(seconds)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(count)]
+    while meanwhile is not None and time.time() < start_at + seconds:
+        time.sleep(0.25)
+        meanwhile()
+    reports = [json.loads(worker.communicate()[0]) for worker in workers]
+    counts = [len(report["times_s"]) for report in reports]
+    return {
+        **summary([one for report in reports for one in report["times_s"]], seconds),
+        "fairness": min(counts) / max(counts),
+        "busy": sum(report["busy"] for report in reports),
+    }
+
+
+def batch(bench: Bench) -> Iterator[Row]:
+    """A thousand in one call, all or none."""
+    from sqlite_utils import Database
+
+    work = "enqueue 1 000 in one call"
+    with cleanup() as later:
+        engine = contenders.open_engine(bench.fresh("ours"))
+        later(engine.close)
+        fold = contenders.checkpointing(engine)
+        raw = contenders.open_raw(bench.fresh("raw"))
+        later(raw.close)
+        utils = Database(contenders.open_raw(bench.fresh("sqlite-utils")))
+        later(utils.conn.close)
+
+        def many() -> None:
+            raw.execute("BEGIN IMMEDIATE")
+            rows = [contenders.raw_row() for _ in range(_BATCH)]
+            raw.executemany("INSERT INTO messages (created_ms, text) VALUES (?, ?)", rows)
+            raw.execute("COMMIT")
+
+        def insert_all() -> None:
+            rows = ({"created_ms": at, "text": text} for at, text in (contenders.raw_row() for _ in range(_BATCH)))
+            utils["messages"].insert_all(rows, batch_size=_BATCH)
+
+        def ours() -> None:
+            engine.enqueue_many([contenders.message() for _ in range(_BATCH)])
+
+        seconds = bench.round_s
+        found = side_by_side(
+            {
+                "ours": lambda: timed_calls(ours, seconds=seconds, finally_do=fold),
+                "raw": lambda: timed_calls(many, seconds=seconds),
+                "utils": lambda: timed_calls(insert_all, seconds=seconds),
+            },
+            bench.rounds,
+        )
+    yield versus(work, "executemany of raw sqlite3", at_least(0.5), found["ours"], found["raw"], "rate")
+    yield versus(work, "sqlite-utils insert_all", at_least(1.4), found["ours"], found["utils"], "rate")
