@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine import __version__
-from engine.clock import Clock, SystemClock
-from engine.errors import AlreadyOwned, ConfigError, NotPossible
-from engine.host.locks import EngineLock, WriteTurn
-from engine.host.log import Log, NullLog
-from engine.host.paths import Paths, with_database
-from engine.model import Content, Hold, NewMessage, Role, Settings
+from engine.errors import AlreadyOwned, ConfigError
+from engine.intake import Intake
+from engine.model import Content, Hold, Role
 from engine.operations import acts, bulk, configuring, holding, reading
 from engine.operations.acts import Act, Action
 from engine.operations.bulk import Bulk, Frozen, Progress
-from engine.operations.context import Context
-from engine.operations.enqueue import Enqueued, enqueue, enqueue_many
-from engine.store import audit, leader, migrate
-from engine.store.database import Database, Options
+from engine.store import audit, leader
+from engine.store.tx import Tx
 
 if TYPE_CHECKING:
     from engine.channels.base import Channel
@@ -36,106 +31,16 @@ DRAIN_MS = 4_500
 """Of the 5 s that a shutdown may take; the rest is for recording and closing."""
 
 
-class Engine:
+class Engine(Intake):
     """One data directory, opened. Until `start` it only takes and shows; after it one process delivers.
 
     Every method may be called from any thread. What is not possible raises a ChronosError with one line of text.
     """
 
-    def __init__(
-        self,
-        paths: Paths,
-        settings: Settings,
-        env: Mapping[str, str],
-        *,
-        actor: str,
-        clock: Clock,
-        log: Log,
-        read_only: bool,
-        entropy: Callable[[int], bytes],
-        on_secret: Callable[[str], None] | None,
-    ) -> None:
-        self.paths = with_database(paths, settings.database["url"])
-        self._env = env
-        self._log = log
-        self._on_secret = on_secret
-        self._lock = EngineLock(self.paths.engine_lock)
-        self._dispatcher: Dispatcher | None = None
-        self.role = Role.ATTACHED
-        self._turn = WriteTurn(self.paths.write_lock)
-        database = Database(
-            self.paths.database,
-            turn=self._turn,
-            degraded_marker=self.paths.degraded,
-            options=Options(
-                busy_ms=settings.database["busy_timeout_ms"],
-                statement_ms=settings.database["timeout_ms"],
-                max_connections=settings.database["max_connections"],
-            ),
-        )
-        seed = int.from_bytes(entropy(8), "big")
-        self.context = Context(database, clock, settings, actor, entropy, seed, read_only)
-        try:
-            self._bring_up_to_date()
-        except BaseException:
-            database.close()
-            self._turn.close()
-            raise
-
-    @classmethod
-    def open(
-        cls,
-        paths: Paths,
-        env: Mapping[str, str],
-        *,
-        actor: str,
-        clock: Clock | None = None,
-        log: Log | None = None,
-        settings: Settings | None = None,
-        read_only: bool = False,
-        entropy: Callable[[int], bytes] = os.urandom,
-        on_secret: Callable[[str], None] | None = None,
-    ) -> Engine:
-        """Open the data directory, creating it and its database at first use.
-
-        actor: who acts, for the audit log. settings: instead of reading the configuration. on_secret: told every
-        secret that is opened, so that logs can hide it.
-
-        Raises ConfigError, DatabaseUnusable, TryAgain.
-        """
-        from engine.host.files import ensure_private_dir
-
-        ensure_private_dir(paths.data_dir)
-        return cls(
-            paths,
-            settings if settings is not None else configuring.load_light(paths, env),
-            env,
-            actor=actor,
-            clock=clock or SystemClock(),
-            log=log or NullLog(),
-            read_only=read_only,
-            entropy=entropy,
-            on_secret=on_secret,
-        )
-
-    def _bring_up_to_date(self) -> None:
-        version = migrate.version(self.context.database)
-        if version == migrate.latest():
-            return
-        now_ms = self.context.clock.now_ms()
-        if version > 0 and self._lock.owner() is not None:
-            pid = self._lock.owner() or {}
-            raise NotPossible(
-                f"the running engine (pid {pid.get('pid', '?')}) is older than this program; restart it first"
-            )
-        migrate.migrate(self.context.database, now_ms)
-
-    @property
-    def settings(self) -> Settings:
-        """The configuration in force."""
-        return self.context.settings
-
     # Own or attach
+
+    role = Role.ATTACHED
+    _dispatcher: Dispatcher | None = None
 
     def start(self, mode: str) -> Role:
         """Deliver from this process if nobody else does; answer which it is. May be called again to take over later.
@@ -170,7 +75,7 @@ class Engine:
         now_ms = context.clock.now_ms()
         host = os.uname().nodename
 
-        def work(tx: Any) -> int:
+        def work(tx: Tx) -> int:
             epoch = leader.take_over(tx, pid=os.getpid(), host=host, mode=mode, version=__version__, now_ms=now_ms)
             audit.append(tx, now_ms, "engine", "engine.started", f"epoch:{epoch}", {"mode": mode, "pid": os.getpid()})
             return epoch
@@ -189,10 +94,6 @@ class Engine:
             f"{self.paths.data_dir}: already delivered by pid {owner.get('pid', '?')} ({owner.get('mode', '?')}); "
             "stop it first, or attach to it with 'chronos' or 'chronos-tui'"
         )
-
-    def owner(self) -> dict[str, Any] | None:
-        """Return pid, mode and start of the process that delivers, None when nobody does."""
-        return self._lock.owner()
 
     def turning(self) -> bool:
         """Whether the dispatcher of this process came round lately: what a watchdog asks."""
@@ -215,8 +116,7 @@ class Engine:
     def close(self) -> None:
         """Stop and close the database. The object is of no further use."""
         self.stop()
-        self.context.database.close()
-        self._turn.close()
+        super().close()
 
     def reload(self) -> list[str]:
         """Read the configuration again; on problems the old one stays in force and the problems are returned."""
@@ -251,18 +151,6 @@ class Engine:
             self._dispatcher.wake()
 
     # The outbox
-
-    def enqueue(self, new: NewMessage) -> Enqueued:
-        """Take one message in; see operations.enqueue.enqueue."""
-        done = enqueue(self.context, new)
-        self._wake()
-        return done
-
-    def enqueue_many(self, news: Sequence[NewMessage]) -> list[Enqueued]:
-        """Take all in or none, in one transaction."""
-        done = enqueue_many(self.context, news)
-        self._wake()
-        return done
 
     def page(
         self, expression: str = "", *, limit: int = 50, cursor: int | None = None, newest_first: bool = True
