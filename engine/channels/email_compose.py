@@ -16,6 +16,7 @@ from email.message import EmailMessage
 from email.parser import HeaderParser
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
+from functools import lru_cache
 
 from engine.channels.headers import check_headers, readable_value
 from engine.channels.mailbox import Mailbox, parse_mailboxes
@@ -109,6 +110,12 @@ def _reads_as(raw: str, meaning: str | tuple[Mailbox, ...]) -> bool:
     unfolded = re.sub(r"\r?\n(?=[ \t])", "", raw)
     if isinstance(meaning, str):
         return (_decode(unfolded) if "=?" in unfolded else unfolded) == meaning
+    return _reads_as_mailboxes(unfolded, meaning)
+
+
+@lru_cache(maxsize=256)
+def _reads_as_mailboxes(unfolded: str, meaning: tuple[Mailbox, ...]) -> bool:
+    # Cached: a target's mailboxes are the same in every message, and reading them back is half of composing.
     if not meaning:
         return unfolded == "undisclosed-recipients:;"
     found = [(_decode(name) if "=?" in name else name, address) for name, address in getaddresses([unfolded])]

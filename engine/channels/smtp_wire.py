@@ -145,18 +145,19 @@ class Wire(smtplib.SMTP):
 
         The connection may be used again after a Taken and after a refusal in the server's own words.
 
-        Raises GoneError if the connection was dead before MAIL was answered; DeliveryError for everything else: UNKNOWN
-        if it ended behind the final dot, NO if it ended before.
+        Raises GoneError if the connection ended before all recipients were named; DeliveryError for everything else:
+        UNKNOWN if it ended behind the final dot, NO if it ended before.
         """
         if self._unfinished:
-            self._ask(self.rset)
+            self._say("RSET")
             self._unfinished = False
-        self._mail(sender, raw, utf8=utf8)
+        replies = self._envelope(sender, recipients, raw, utf8=utf8)
+        accepted = tuple(who for who, said in zip(recipients, replies, strict=True) if said.code in {250, 251})
+        refused = tuple((who, said) for who, said in zip(recipients, replies, strict=True) if who not in accepted)
+        if not accepted:
+            self._unfinished = True
+            raise _nobody(refused)
         try:
-            accepted, refused = self._recipients(recipients)
-            if not accepted:
-                self._unfinished = True
-                raise _nobody(refused)
             reply = self._data(raw)
         except GoneError as error:
             words = f"{self._server.host}: {error}; nothing of the message was delivered"
@@ -164,7 +165,7 @@ class Wire(smtplib.SMTP):
         permanent = tuple((who, said.words) for who, said in refused if said.sent is Sent.REJECTED)
         if not 200 <= reply.code < 300:
             raise reply.refusal("the server refused the message", refused=permanent)
-        return Taken(tuple(accepted), tuple(refused), reply)
+        return Taken(accepted, refused, reply)
 
     def leave(self) -> None:
         """Say QUIT without waiting for the answer, and close."""
@@ -173,37 +174,33 @@ class Wire(smtplib.SMTP):
             self.putcmd("quit")
         self.close()
 
-    def _mail(self, sender: str, raw: bytes, *, utf8: bool) -> None:
-        options = [f"SIZE={len(raw)}"] if self.has_extn("size") else []
+    def _envelope(self, sender: str, recipients: Sequence[str], raw: bytes, *, utf8: bool) -> list[Reply]:
+        """Say MAIL and RCPT; return the answer for each recipient. Addresses were checked when they were parsed."""
+        options = f" SIZE={len(raw)}" if self.has_extn("size") else ""
         if utf8:
             if not self.has_extn("smtputf8"):
                 words = f"an address holds letters beyond ASCII, and {self._server.host} does not offer SMTPUTF8"
                 raise DeliveryError(Sent.REJECTED, words, code="SMTPUTF8")
-            options += ["SMTPUTF8", "BODY=8BITMIME"]
-        reply = self._ask(lambda: self.mail(sender, options))
-        if reply.code == 421:
-            self.close()
-            raise GoneError(reply.words, reply)
-        if reply.code != 250:
-            self._unfinished = True
-            raise reply.refusal(f"the server refused the sender {sender}")
-
-    def _recipients(self, recipients: Sequence[str]) -> tuple[list[str], list[tuple[str, Reply]]]:
-        accepted, refused = [], []
-        for recipient in recipients:
-            reply = self._ask(lambda who=recipient: self.rcpt(who))  # type: ignore[misc]
-            if reply.code in {250, 251}:
-                accepted.append(recipient)
-            else:
-                refused.append((recipient, reply))
-            if reply.code == 421:  # it hangs up now
+            options += " SMTPUTF8 BODY=8BITMIME"
+        lines = [f"MAIL FROM:<{sender}>{options}", *(f"RCPT TO:<{recipient}>" for recipient in recipients)]
+        replies: list[Reply] = []
+        if self.has_extn("pipelining"):
+            self._write(lines)
+        for line in lines:
+            replies.append(self._hear() if self.has_extn("pipelining") else self._say(line))
+            if replies[-1].code == 421:  # it hangs up now
                 self.close()
-                raise reply.refusal("the server ended the session")
-        return accepted, refused
+                raise GoneError(replies[-1].words, replies[-1])
+            if replies[0].code != 250 and not self.has_extn("pipelining"):
+                break
+        if replies[0].code != 250:
+            self._unfinished = True
+            raise replies[0].refusal(f"the server refused the sender {sender}")
+        return replies[1:]
 
     def _data(self, raw: bytes) -> Reply:
         """Send the bytes and return the final reply. Raises GoneError before the final dot, DeliveryError behind it."""
-        reply = self._ask(lambda: self.docmd("data"))
+        reply = self._say("DATA")
         if reply.code != 354:
             self._unfinished = True
             raise reply.refusal("the server refused the message")
@@ -236,16 +233,30 @@ class Wire(smtplib.SMTP):
             return Reply(code, _line(words)).refusal("the server refused the message while it was being sent")
         return GoneError(f"the connection broke while the message was being sent ({net.words_of(error)})")
 
-    def _ask(self, command: Callable[[], tuple[int, bytes]]) -> Reply:
+    def _say(self, line: str) -> Reply:
+        self._write([line])
+        return self._hear()
+
+    def _write(self, lines: Sequence[str]) -> None:
+        # smtplib's own mail() and rcpt() parse each address again, which costs more than all the rest of a command.
         try:
-            code, words = command()
+            self.sock.sendall("".join(f"{line}\r\n" for line in lines).encode())  # type: ignore[union-attr]
+        except OSError as error:
+            raise self._gone() from error
+
+    def _hear(self) -> Reply:
+        try:
+            code, words = self.getreply()
         except smtplib.SMTPException as error:
-            self.close()
-            raise GoneError("no answer in time" if self._budget.spent else "the connection ended") from error
+            raise self._gone() from error
         if not 200 <= code < 600:
             self.close()
             raise GoneError("the answer is no SMTP")
         return Reply(code, _line(words))
+
+    def _gone(self) -> GoneError:
+        self.close()
+        return GoneError("no answer in time" if self._budget.spent else "the connection ended")
 
 
 class _Login(yagmail.SMTP):  # type: ignore[misc]  # yagmail ships no types

@@ -7,7 +7,6 @@ runs all of it against a real server.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -63,12 +62,12 @@ class Conformance:
     def test_identity_and_bytes_are_the_same_at_every_attempt(self, rig: Rig) -> None:
         for attempt_no in (1, 2, 3):  # a channel of its own each: nothing may come from the channel's memory
             with contextlib.closing(rig.open()) as channel:
-                channel.deliver(dataclasses.replace(rig.delivery(), attempt_no=attempt_no))
+                channel.deliver(rig.delivery()._replace(attempt_no=attempt_no))
 
         assert len(set(rig.received())) == 1
 
     def test_several_threads_deliver_through_one_channel(self, rig: Rig) -> None:
-        messages = [dataclasses.replace(rig.delivery(), uid=f"msg_{number:032x}") for number in range(12)]
+        messages = [rig.delivery()._replace(uid=f"msg_{number:032x}") for number in range(12)]
         errors: list[BaseException] = []
 
         with contextlib.closing(rig.open()) as channel:
@@ -95,7 +94,7 @@ class Conformance:
         with contextlib.closing(rig.open_silent()) as channel:
             start_s = time.monotonic()
             with pytest.raises(DeliveryError) as caught:
-                channel.deliver(dataclasses.replace(rig.delivery(), timeout_ms=SILENT_MS))
+                channel.deliver(rig.delivery()._replace(timeout_ms=SILENT_MS))
             took_ms = (time.monotonic() - start_s) * 1000
 
         assert took_ms < SILENT_MS + SLACK_MS
@@ -117,7 +116,7 @@ class Conformance:
                 continue
             with contextlib.closing(make()) as channel:
                 with pytest.raises(DeliveryError) as caught:
-                    channel.deliver(dataclasses.replace(rig.delivery(), timeout_ms=SILENT_MS))
+                    channel.deliver(rig.delivery()._replace(timeout_ms=SILENT_MS))
                 words.append(f"{caught.value} {caught.value.detail} {caught.value.refused}")
                 words += [step.detail for step in channel.probe(send=False, timeout_ms=SILENT_MS)]
 
