@@ -7,8 +7,7 @@ pointing at a ChannelType. tests/channels/conformance.py holds the behaviour tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.model import Delivery, ProbeStep, Receipt, TargetSpec
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelContext:
+class ChannelContext(NamedTuple):
     """What a channel may use of its surroundings.
 
     smtp: the section `smtp` of the configuration. secret: opens "secret:NAME"; raises SecretMissing.

@@ -33,6 +33,7 @@ _PLAIN_TEXT_HEAD = (
 )
 _TEXT_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_LINK = re.compile(r"(?:https?://|mailto:)[!-;=?-~]{1,900}")
 _TYPE = re.compile(r"([a-z0-9][a-z0-9!#$&^_.+-]{0,63})/([a-z0-9][a-z0-9!#$&^_.+-]{0,63})")
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9._:-]{1,40})\"?")
 
@@ -73,7 +74,9 @@ def compose(
         head += [("Cc", tuple(cc))] if cc else []
         head += [("Reply-To", tuple(reply_to))] if reply_to and "reply-to" not in given else []
         if list_unsubscribe and "list-unsubscribe" not in given:
-            head.append(("List-Unsubscribe", f"<{list_unsubscribe.strip('<>')}>"))
+            if not _LINK.fullmatch(list_unsubscribe):
+                raise BadInput("list_unsubscribe: write it like https://example.org/leave or mailto:leave@example.org")
+            head.append(("List-Unsubscribe", f"<{list_unsubscribe}>"))
         if "auto-submitted" not in given:
             head.append(("Auto-Submitted", "auto-generated"))  # RFC 3834: out-of-office programs stay silent
         head += [_meaning(name, value) for name, value in own]

@@ -64,7 +64,7 @@ class EmailOptions(_Options):
     bcc: Mailboxes = []
     reply_to: Mailboxes = []
     from_: Annotated[str, AfterValidator(_mailbox)] | None = Field(default=None, alias="from")
-    list_unsubscribe: Line | None = None
+    list_unsubscribe: Annotated[str, Field(pattern=r"^(?:https?://|mailto:)[!-;=?-~]{1,900}$")] | None = None
     subject_prefix: Line | None = None
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from engine.channels.base import ChannelType
 from engine.errors import NotFound
-from engine.rules.text import suggest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from pydantic import BaseModel
+
+    from engine.channels.base import ChannelType
 
 GROUP = "chronos.channels"
 
@@ -39,6 +39,8 @@ def channel_type(name: str) -> ChannelType:
     for point in _installed():
         if point.name == name:
             return _load(point)
+    from engine.rules.text import suggest
+
     meant = suggest(name, known())
     hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known())}"
     raise NotFound(f"channel {name[:60]!r}: no such channel; {hint}")
