@@ -52,7 +52,7 @@ class Intake:
             ),
         )
         seed = int.from_bytes(entropy(8), "big")
-        self.context = Context(database, clock, settings, actor, entropy, seed, read_only)
+        self.context = Context(database, clock, settings, actor, entropy, seed, read_only=read_only)
         try:
             self._bring_up_to_date()
         except BaseException:

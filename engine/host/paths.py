@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.errors import BadInput
 
 CONFIG_NAME = "config.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(NamedTuple):
     """Every path that Chronos uses, absolute.
 
     degraded: a marker file; it exists from a failed fsync until the database was rewritten.
@@ -62,9 +60,8 @@ def with_database(known: Paths, url: str) -> Paths:
     if file == known.database:
         return known
     if file.is_relative_to(known.data_dir):
-        return dataclasses.replace(known, database=file)
-    return dataclasses.replace(
-        known,
+        return known._replace(database=file)
+    return known._replace(
         database=file,
         engine_lock=file.with_name(f"{file.name}.engine.lock"),
         write_lock=file.with_name(f"{file.name}.write.lock"),

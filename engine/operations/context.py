@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.clock import Clock
 from engine.errors import NotFound
 from engine.model import Settings, TargetSpec
-from engine.rules.addresses import parse_adhoc
-from engine.rules.text import suggest
 from engine.store.database import Database
 
 
-@dataclass(slots=True)
 class Context:
     """One per engine. `settings` is replaced as a whole when the configuration is reloaded.
 
@@ -21,23 +17,42 @@ class Context:
     seed: of the jitter; the same seed gives the same delays. read_only: acts are refused here, not in a front end.
     """
 
-    database: Database
-    clock: Clock
-    settings: Settings
-    actor: str
-    entropy: Callable[[int], bytes]
-    seed: int
-    read_only: bool = False
+    __slots__ = ("actor", "clock", "database", "entropy", "read_only", "seed", "settings")
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        actor: str,
+        entropy: Callable[[int], bytes],
+        seed: int,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        self.settings = settings
+        self.actor = actor
+        self.entropy = entropy
+        self.seed = seed
+        self.read_only = read_only
 
 
 def target_spec(settings: Settings, name: str) -> TargetSpec | None:
     """Return the spec of a stored message's target; None when it is no longer configured."""
     spec = settings.targets.get(name)
-    return spec if spec is not None else parse_adhoc(name)
+    if spec is None:
+        from engine.rules.addresses import parse_adhoc  # most targets are configured
+
+        spec = parse_adhoc(name)
+    return spec
 
 
 def unknown_target(settings: Settings, name: str) -> NotFound:
     """Return the error for a target that nobody configured."""
+    from engine.rules.text import suggest
+
     known = [*settings.targets, *settings.routes]
     guess = suggest(name, known)
     if guess:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import BadInput, IdempotencyConflict, NotPossible
 from engine.model import Message, NewMessage, RouteStep, Settings, State, TargetSpec
 from engine.operations import ordering
-from engine.operations.context import Context, unknown_target
-from engine.rules.addresses import parse_adhoc
-from engine.rules.durations import format_size
+from engine.operations.context import Context, target_spec, unknown_target
 from engine.rules.identity import content_hash, new_uid
 from engine.store import audit, messages
 from engine.store.tx import Tx
@@ -21,16 +18,14 @@ _MOST_KEY_CHARS = 256
 _MOST_SUBJECT_CHARS = 998  # RFC 5322, 2.1.1: the longest line
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
+class Enqueued(NamedTuple):
     """The message, and whether this call made it (False: the idempotency key was known, with the same content)."""
 
     message: Message
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     new: NewMessage
     row: dict[str, Any]
 
@@ -95,15 +90,13 @@ def resolve(settings: Settings, target: str) -> tuple[TargetSpec, tuple[RouteSte
     """
     steps = settings.routes.get(target, ())
     name = steps[0].target if steps else target
-    spec = settings.targets.get(name)
+    spec = target_spec(settings, name)
     if spec is None:
-        spec = parse_adhoc(name)
-        if spec is None:
-            raise unknown_target(settings, name)
-        if settings.production and not settings.security.get("allow_adhoc_targets", False):
-            raise NotPossible(
-                f"{name}: ad hoc targets are off in production; configure a target, or set security.allow_adhoc_targets"
-            )
+        raise unknown_target(settings, name)
+    if not spec.trusted and settings.production and not settings.security.get("allow_adhoc_targets", False):
+        raise NotPossible(
+            f"{name}: ad hoc targets are off in production; configure a target, or set security.allow_adhoc_targets"
+        )
     if spec.channel in _RESERVED_CHANNELS:
         raise NotPossible(f"target {name}: the channel {spec.channel} is not available in this version")
     return spec, steps
@@ -201,6 +194,8 @@ def _check(new: NewMessage, settings: Settings, channel: str, now_ms: int) -> No
     most_bytes = settings.outbox["max_message_bytes"]
     size = _size(new)
     if size > most_bytes:
+        from engine.rules.durations import format_size
+
         raise BadInput(
             f"the message has {format_size(size)}, more than outbox.max_message ({format_size(most_bytes)}); "
             "send a link instead"

@@ -6,9 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import BadInput
 
@@ -116,8 +115,7 @@ def entry_hash(entry_json: str) -> str:
     return hashlib.sha256(entry_json.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class ChainResult:
+class ChainResult(NamedTuple):
     """What verification found.
 
     entries: how many were checked and good. head_seq, head_hash: the last good one; with none, what came before.

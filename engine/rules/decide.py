@@ -31,7 +31,7 @@ class Decision:
     hop: bool = False
 
 
-def decide(  # noqa: C901 - the table of outcomes, one branch each
+def decide(
     message: Message, outcome: Outcome, policy: RetryPolicy, *, now_ms: int, rng: random.Random, next_hop: bool
 ) -> Decision:
     """Choose what happens next to a message that was `sending`.

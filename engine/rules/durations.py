@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from engine.errors import BadInput
 from engine.model import Rate
 
+# Patterns are compiled at first use: a command from cron that sends now needs none of them.
 _UNITS_MS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _LONG_NAMES = (("d", "d"), ("h", "h"), ("m", "min"), ("s", "s"), ("ms", "ms"))
-_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[wdhms]))+", re.ASCII)
-_PART = re.compile(r"(\d+)(ms|[wdhms])", re.ASCII)
-_RATE = re.compile(r"(\d{1,9})/([smhd])", re.ASCII)
-_SIZE = re.compile(r"(\d{1,15}) ?([kmgt]?)(i?b?)", re.ASCII | re.IGNORECASE)
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_CLOCK = re.compile(r"(?:(today|tomorrow) +)?(\d{1,2}):(\d\d)", re.ASCII | re.IGNORECASE)
+_DURATION = r"(?:\d{1,12}(?:ms|[wdhms]))+"
+_PART = r"(\d+)(ms|[wdhms])"
+_RATE = r"(\d{1,9})/([smhd])"
+_SIZE = r"(\d{1,15}) ?([kmgt]?)(i?b?)"
+_RFC3339 = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)([Zz]|[+-]\d\d:\d\d)?"
+_DATE = r"\d{4}-\d\d-\d\d"
+_CLOCK = r"(?:(today|tomorrow) +)?(\d{1,2}):(\d\d)"
 _LONGEST_MS = 100 * 366 * 86_400_000
 _DURATION_FORMS = "write it like 500ms, 90s, 15m, 2h, 3d or 1h30m"
 _TIME_FORMS = "write it like 14:00, tomorrow 9:00, 2026-11-23 14:00, 2026-11-23T14:00:00Z or +15m"
@@ -32,11 +33,11 @@ def parse_duration_ms(text: str) -> int:
     Units go from long to short, each at most once. Raises BadInput otherwise, and beyond 100 years.
     """
     word = text.strip()
-    if not _DURATION.fullmatch(word):
+    if not re.fullmatch(_DURATION, word, re.ASCII):
         raise BadInput(f"{_shown(text)} is not a duration; {_DURATION_FORMS}")
     total = 0
     smallest = _LONGEST_MS
-    for number, unit in _PART.findall(word):
+    for number, unit in re.findall(_PART, word, re.ASCII):
         unit_ms = _UNITS_MS[unit]
         if unit_ms >= smallest:
             raise BadInput(f"{_shown(text)} is not a duration: units go from long to short; {_DURATION_FORMS}")
@@ -121,11 +122,11 @@ def parse_time_ms(text: str, now_ms: int, tz: tzinfo) -> int:
 
 
 def _named_ms(text: str, word: str, now_ms: int, tz: tzinfo) -> int | None:
-    if match := _CLOCK.fullmatch(word):
+    if match := re.fullmatch(_CLOCK, word, re.ASCII | re.IGNORECASE):
         return _clock_time_ms(text, match, now_ms, tz)
-    if _DATE.fullmatch(word):
+    if re.fullmatch(_DATE, word, re.ASCII):
         return _local_ms(text, datetime.fromisoformat(word), tz, None)
-    if match := _RFC3339.fullmatch(word):
+    if match := re.fullmatch(_RFC3339, word, re.ASCII):
         day, clock, zone = match.groups()
         moment = datetime.fromisoformat(f"{day}T{clock}{(zone or '').upper()}")
         return _ms(moment) if moment.tzinfo else _local_ms(text, moment, tz, now_ms)
@@ -170,10 +171,10 @@ def _ms(moment: datetime) -> int:
 
 def parse_rate(text: str) -> Rate:
     """Return the rate of "5/s", "20/m", "100/h" or "1000/d". Raises BadInput otherwise, and for a count of 0."""
-    match = _RATE.fullmatch(text.strip())
+    match = re.fullmatch(_RATE, text.strip(), re.ASCII)
     if not match or int(match[1]) == 0:
         raise BadInput(f"{_shown(text)} is not a rate; write it like 5/s, 20/m, 100/h or 1000/d")
-    return Rate(count=int(match[1]), per_ms=_UNITS_MS[match[2]])
+    return Rate(limit=int(match[1]), per_ms=_UNITS_MS[match[2]])
 
 
 def parse_size(text: str) -> int:
@@ -182,7 +183,7 @@ def parse_size(text: str) -> int:
     k, m, g, t and KiB, MiB … count by 1024; kB, MB … by 1000. Upper and lower case are alike.
     Raises BadInput otherwise.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip(), re.ASCII | re.IGNORECASE)
     if not match or match[3].lower() == "i" or (match[3].lower() == "ib" and not match[2]):
         raise BadInput(f"{_shown(text)} is not a size; write it like 512, 64k, 10MiB or 2GB")
     base = 1000 if match[3].lower() == "b" and match[2] else 1024

@@ -281,7 +281,7 @@ def _utc_ms(text: str) -> int:
         raise BadInput(f"{text!r:.40} is neither a duration such as 24h nor a date such as 2026-11-23")
     try:
         moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise BadInput(f"{text!r:.40} is no time that exists: {error}") from error
 

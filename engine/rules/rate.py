@@ -1,6 +1,6 @@
 """Rate limits by GCRA: one number a lane, the theoretical arrival time (TAT). Stores nothing and knows no clock.
 
-A lane that rested may send `rate.count` at once, then one each `per_ms / count`. The TAT is rounded up to whole
+A lane that rested may send `rate.limit` at once, then one each `per_ms / count`. The TAT is rounded up to whole
 milliseconds, so the rate is never exceeded in the long run. Source: ITU-T I.371, "virtual scheduling".
 """
 
@@ -10,14 +10,14 @@ from engine.model import Rate
 
 
 def capacity(tat: float, rate: Rate, now_ms: int) -> int:
-    """Return how many may go now, 0 to `rate.count`."""
+    """Return how many may go now, 0 to `rate.limit`."""
     room_ms = now_ms + rate.per_ms - _effective(tat, rate, now_ms)
-    return room_ms * rate.count // rate.per_ms
+    return room_ms * rate.limit // rate.per_ms
 
 
 def consume(tat: float, rate: Rate, now_ms: int, n: int) -> int:
     """Return the TAT after `n` went at `now_ms`. Does not ask whether they were allowed."""
-    return _effective(tat, rate, now_ms) - (-n * rate.per_ms // rate.count)
+    return _effective(tat, rate, now_ms) - (-n * rate.per_ms // rate.limit)
 
 
 def allow(tat_ms: float, rate: Rate, now_ms: int) -> tuple[bool, int]:
@@ -31,7 +31,7 @@ def next_ms(tat: float, rate: Rate, now_ms: int) -> int:
     """Return when the next one may go: `now_ms` if it may go at once."""
     if capacity(tat, rate, now_ms) >= 1:
         return now_ms
-    return _effective(tat, rate, now_ms) - rate.per_ms - (-rate.per_ms // rate.count)
+    return _effective(tat, rate, now_ms) - rate.per_ms - (-rate.per_ms // rate.limit)
 
 
 def _effective(tat: float, rate: Rate, now_ms: int) -> int:

@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.errors import ChronosError, DatabaseBusy, DatabaseUnusable, Degraded
 from engine.host.files import sync_dir
@@ -37,8 +36,7 @@ class Turn(Protocol):
     def release(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the section `database` of the configuration asks for.
 
     busy_ms: how long a write waits for other processes. statement_ms: how long one transaction may run.
@@ -48,6 +46,9 @@ class Options:
     busy_ms: int = 5_000
     statement_ms: int = 30_000
     max_connections: int = 20
+
+
+DEFAULTS = Options()
 
 
 class Database:
@@ -63,7 +64,7 @@ class Database:
         *,
         turn: Turn,
         degraded_marker: Path,
-        options: Options = Options(),
+        options: Options = DEFAULTS,
         may_checkpoint: bool = False,
     ) -> None:
         """Open or create the file. Migrations are a separate step: store.migrate.migrate.

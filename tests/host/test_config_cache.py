@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -64,7 +63,7 @@ def reads(found: Paths, env: Mapping[str, str], now_ns: Callable[[], int] = late
 
 def test_settings_survive_json(found: Paths) -> None:
     settings = Loader(found, {})()
-    assert settings_from_json(settings_to_json(settings)) == dataclasses.replace(settings, origin={})
+    assert settings_from_json(settings_to_json(settings)) == settings._replace(origin={})
 
 
 def test_every_change_is_noticed_and_nothing_else(found: Paths) -> None:

@@ -1,6 +1,5 @@
 """The explained timeline: true sentences, the next command, and no foreign escape."""
 
-import dataclasses
 import shlex
 from typing import Any
 
@@ -67,11 +66,11 @@ ATTEMPT = Attempt(
 
 
 def message(**change: Any) -> Message:
-    return dataclasses.replace(MESSAGE, **change)
+    return MESSAGE._replace(**change)
 
 
 def attempt(**change: Any) -> Attempt:
-    return dataclasses.replace(ATTEMPT, **change)
+    return ATTEMPT._replace(**change)
 
 
 def told(m: Message, *attempts: Attempt, **around: Any) -> Explanation:

@@ -1,6 +1,5 @@
 """The uid and the fingerprint of a message's content."""
 
-import dataclasses
 import uuid
 
 import pytest
@@ -83,7 +82,7 @@ FULL = NewMessage(
     ],
 )
 def test_any_change_of_what_the_receiver_gets_changes_the_hash(change: dict[str, object]) -> None:
-    assert content_hash(dataclasses.replace(FULL, **change)) != content_hash(FULL)  # type: ignore[arg-type]
+    assert content_hash(FULL._replace(**change)) != content_hash(FULL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -100,13 +99,13 @@ def test_any_change_of_what_the_receiver_gets_changes_the_hash(change: dict[str,
     ],
 )
 def test_how_it_is_queued_does_not_change_the_hash(change: dict[str, object]) -> None:
-    assert content_hash(dataclasses.replace(FULL, **change)) == content_hash(FULL)  # type: ignore[arg-type]
+    assert content_hash(FULL._replace(**change)) == content_hash(FULL)  # type: ignore[arg-type]
 
 
 def test_every_field_is_either_content_or_queueing() -> None:
     content = {"target", "subject", "text", "html", "data", "headers", "attachments", "template"}
     queueing = {"priority", "not_before_ms", "expires_ms", "idempotency_key", "collapse_key", "ordering_key"}
-    assert {f.name for f in dataclasses.fields(NewMessage)} == content | queueing | {"on_uncertain", "tags"}
+    assert set(NewMessage._fields) == content | queueing | {"on_uncertain", "tags"}
 
 
 @given(st.text(st.sampled_from('a",:[]\\ \n'), max_size=6), st.text(st.sampled_from('a",:[]\\ \n'), max_size=6))

@@ -7,7 +7,7 @@ from engine.model import Rate
 from engine.rules.rate import allow, capacity, consume, next_ms
 
 NOW = 1_700_000_000_000
-rates = st.builds(Rate, count=st.integers(1, 5_000), per_ms=st.sampled_from([1_000, 60_000, 3_600_000, 86_400_000]))
+rates = st.builds(Rate, limit=st.integers(1, 5_000), per_ms=st.sampled_from([1_000, 60_000, 3_600_000, 86_400_000]))
 tats = st.integers(0, 2 * NOW)
 
 
@@ -29,7 +29,7 @@ def test_no_more_leave_than_the_burst_and_the_time_allow(rate: Rate, steps: list
         now += step
         ok, tat = allow(tat, rate, now)
         sent += ok
-    assert sent <= rate.count + (now - NOW) * rate.count / rate.per_ms
+    assert sent <= rate.limit + (now - NOW) * rate.limit / rate.per_ms
 
 
 @given(rates, tats)
@@ -44,20 +44,20 @@ def test_the_next_time_is_the_first_at_which_one_may_go(rate: Rate, tat: int) ->
 @given(rates, tats)
 def test_a_batch_takes_what_single_ones_would(rate: Rate, tat: int) -> None:
     free = capacity(tat, rate, NOW)
-    assert 0 <= free <= rate.count
+    assert 0 <= free <= rate.limit
     assert allow(tat, rate, NOW)[0] == (free >= 1)
     after = consume(tat, rate, NOW, free)
-    assert capacity(after, rate, NOW) == 0 or free == 0 or rate.count > rate.per_ms
+    assert capacity(after, rate, NOW) == 0 or free == 0 or rate.limit > rate.per_ms
 
 
 @given(rates)
 def test_a_clock_set_back_costs_one_period_at_most(rate: Rate) -> None:
-    tat = consume(0, rate, NOW, rate.count)
+    tat = consume(0, rate, NOW, rate.limit)
     earlier = NOW - 10 * 366 * 86_400_000
-    assert next_ms(tat, rate, earlier) <= earlier + rate.per_ms // rate.count + 1
-    assert capacity(tat, rate, earlier + rate.per_ms // rate.count + 1) >= 0
+    assert next_ms(tat, rate, earlier) <= earlier + rate.per_ms // rate.limit + 1
+    assert capacity(tat, rate, earlier + rate.per_ms // rate.limit + 1) >= 0
     _, stored = allow(tat, rate, earlier)
-    assert capacity(stored, rate, earlier + rate.per_ms) == rate.count
+    assert capacity(stored, rate, earlier + rate.per_ms) == rate.limit
 
 
 def test_after_a_jump_ahead_the_burst_is_no_greater_than_the_count() -> None:

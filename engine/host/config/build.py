@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -213,7 +212,7 @@ def _merged(common: schema.Common, own: schema.Target) -> dict[str, Any]:
         merged["on_uncertain"] = OnUncertain(merged["on_uncertain"])
     if "order_blocked_by" in merged:
         merged["order_blocked_by"] = tuple(merged["order_blocked_by"])
-    return {**merged, "retry": dataclasses.replace(RetryPolicy(), **retry), "headers": tuple(headers.values())}
+    return {**merged, "retry": RetryPolicy(**retry), "headers": tuple(headers.values())}
 
 
 def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:

@@ -7,7 +7,6 @@ means that the configuration is read for real. Holds no secret, only references 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -69,9 +68,9 @@ def fingerprint(paths: Paths, env: Mapping[str, str]) -> str:
 def settings_to_json(settings: Settings) -> str:
     """Return all but `origin` as one JSON document."""
     plain = {
-        field.name: getattr(settings, field.name)
-        for field in dataclasses.fields(settings)
-        if field.name not in {"targets", "routes", "origin"}
+        name: value
+        for name, value in settings._asdict().items()
+        if name not in {"targets", "routes", "origin"}
     }
     plain["targets"] = {name: _target_to_plain(target) for name, target in settings.targets.items()}
     plain["routes"] = {name: [[s.target, s.after_ms] for s in steps] for name, steps in settings.routes.items()}
@@ -96,9 +95,9 @@ def settings_from_json(text: str) -> Settings:
 
 
 def _target_to_plain(target: TargetSpec) -> dict[str, Any]:
-    plain = {field.name: getattr(target, field.name) for field in dataclasses.fields(target)}
-    plain["retry"] = dataclasses.astuple(target.retry)
-    plain["rate"] = None if target.rate is None else dataclasses.astuple(target.rate)
+    plain = target._asdict()
+    plain["retry"] = tuple(target.retry)
+    plain["rate"] = None if target.rate is None else tuple(target.rate)
     return plain
 
 

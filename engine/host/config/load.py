@@ -108,7 +108,6 @@ def _placed(where: Where, words: str, document: Document, origins: Mapping[Where
 
 
 def _with_origin(settings: Settings, document: Document, origins: Mapping[Where, str]) -> Settings:
-    import dataclasses
 
     found: dict[str, str] = {}
     for where in _leaves(document.values):
@@ -121,7 +120,7 @@ def _with_origin(settings: Settings, document: Document, origins: Mapping[Where,
             found.setdefault(f"{section}.{key}", "default")
     for key in ("environment", "instance"):
         found.setdefault(key, "default")
-    return dataclasses.replace(settings, origin=found)
+    return settings._replace(origin=found)
 
 
 def _leaves(values: Mapping[str, Any], where: Where = ()) -> Iterator[Where]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +28,11 @@ def entries(settings: Settings) -> Iterator[Entry]:
     """Yield every key with its effective value, in the order of the documentation."""
     for key in ("environment", "instance"):
         yield _entry(settings, key, getattr(settings, key))
-    for field in dataclasses.fields(Settings):
-        section = getattr(settings, field.name)
-        if field.name in {"environment", "instance", "targets", "routes", "origin"}:
+    for name in Settings._fields:
+        section = getattr(settings, name)
+        if name in {"environment", "instance", "targets", "routes", "origin"}:
             continue
-        for key, value in _leaves(section, field.name):
+        for key, value in _leaves(section, name):
             yield _entry(settings, *in_words(key, value))
     for name, target in settings.targets.items():
         for key, value in target_entries(target):
@@ -88,12 +87,12 @@ def target_entries(target: TargetSpec) -> Iterator[tuple[str, Any]]:
 
 
 def _retry(retry: RetryPolicy) -> Iterator[tuple[str, Any]]:
-    for field in dataclasses.fields(retry):
-        yield in_words(field.name, getattr(retry, field.name))
+    for name in retry._fields:
+        yield in_words(name, getattr(retry, name))
 
 
 def _rate(rate: Rate) -> str:
-    return f"{rate.count}/{_PER[rate.per_ms]}"
+    return f"{rate.limit}/{_PER[rate.per_ms]}"
 
 
 def _duration(ms: int) -> str:
