@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures the rows of docs/benchmarks.md and prints one table. Exit code 0 whatever it finds."""
+"""`python -m benchmarks`: measures the rows of docs/benchmarks.md, prints one table. Exit code 0 whatever it finds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import enqueueing, machine
+from benchmarks import claiming, enqueueing, listing, machine
 from benchmarks.measure import Bench, Row
 
 Measure = Callable[[Bench], Iterable[Row]]
@@ -22,6 +22,8 @@ ROWS: dict[str, tuple[Measure, ...]] = {
         enqueueing.processes_8,
         enqueueing.batch,
     ),
+    "claim": (claiming.one_by_one, claiming.grouped, claiming.long_queue),
+    "list": (listing.pages, listing.free_text),
 }
 _COLUMNS = ("work", "compared with", "goal", "ours", "theirs", "ratio", "verdict")
 
@@ -56,8 +58,9 @@ def _measured(measure: Measure, name: str, directory: Path, given: argparse.Name
     own = directory / f"{name}-{measure.__name__}"
     own.mkdir()
     begin = time.monotonic()
-    for row in measure(Bench(own, quick=given.quick, full=given.full)):
-        print(f"  {row.verdict:8} {row.work} / {row.compared}: {row.ours} : {row.theirs} = {row.ratio}", file=sys.stderr)
+    for row in measure(Bench(own, directory, quick=given.quick, full=given.full)):
+        figures = f"{row.ours} : {row.theirs} = {row.ratio}"
+        print(f"  {row.verdict:8} {row.work} / {row.compared}: {figures}", file=sys.stderr)
         yield row
     print(f"{name}.{measure.__name__} took {time.monotonic() - begin:.0f} s", file=sys.stderr)
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import contenders
@@ -29,6 +30,7 @@ from benchmarks.measure import (
 
 _BATCH = 1_000
 _START_AHEAD_S = 1.0
+_FOLD_EVERY_S = 0.05
 
 
 def one_by_one(bench: Bench) -> Iterator[Row]:
@@ -43,13 +45,16 @@ def one_by_one(bench: Bench) -> Iterator[Row]:
         raw = contenders.open_raw(bench.fresh("raw"))
         later(raw.close)
 
+        def put_ours() -> None:
+            engine.enqueue(contenders.message())
+
         def insert() -> None:
             raw.execute("INSERT INTO messages (created_ms, text) VALUES (?, ?)", contenders.raw_row())
 
         seconds = bench.round_s
         found = side_by_side(
             {
-                "ours": lambda: timed_calls(lambda: engine.enqueue(contenders.message()), seconds=seconds, finally_do=fold),
+                "ours": lambda: timed_calls(put_ours, seconds=seconds, meanwhile=fold),
                 "huey": lambda: timed_calls(lambda: put(contenders.TEXT), seconds=seconds),
                 "raw": lambda: timed_calls(insert, seconds=seconds),
             },
@@ -102,7 +107,7 @@ def _by_threads(bench: Bench, count: int) -> dict[str, list[Sample]]:
 
 
 def _threads(
-    call: Callable[[], object], count: int, seconds: float, finally_do: Callable[[], None] | None = None
+    call: Callable[[], object], count: int, seconds: float, meanwhile: Callable[[], None] | None = None
 ) -> Sample:
     times: list[list[float]] = [[] for _ in range(count)]
     together = threading.Barrier(count + 1)
@@ -123,10 +128,11 @@ def _threads(
         worker.start()
     together.wait()
     begin = time.perf_counter()
+    while meanwhile is not None and time.perf_counter() < begin + seconds:
+        time.sleep(_FOLD_EVERY_S)
+        meanwhile()
     for worker in workers:
         worker.join()
-    if finally_do is not None:
-        finally_do()
     took_s = time.perf_counter() - begin
     counts = [len(own) for own in times]
     return {**summary([one for own in times for one in own], took_s), "fairness": min(counts) / max(counts)}
@@ -139,8 +145,8 @@ def processes_4(bench: Bench) -> Iterator[Row]:
     yield versus(work, "huey, rate", at_least(1.5), found["ours"], found["huey"], "rate")
     fairness = median(found["ours"], "fairness")
     theirs = figure(median(found["huey"], "fairness"), "share")
-    row = absolute(work, "slowest process / fastest (huey beside it)", at_least(0.5, ""), fairness, figure(fairness, ""))
-    yield Row(row.work, row.compared, row.goal, row.ours, theirs, row.ratio, row.verdict)
+    compared = "slowest process / fastest (huey's beside it)"
+    yield replace(absolute(work, compared, at_least(0.5, ""), fairness, figure(fairness, "")), theirs=theirs)
 
 
 def processes_8(bench: Bench) -> Iterator[Row]:
@@ -179,7 +185,7 @@ def _processes(
     command = [sys.executable, "-m", "benchmarks.producer", contender, str(home), repr(start_at), str(seconds)]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(count)]
     while meanwhile is not None and time.time() < start_at + seconds:
-        time.sleep(0.25)
+        time.sleep(_FOLD_EVERY_S)
         meanwhile()
     reports = [json.loads(worker.communicate()[0]) for worker in workers]
     counts = [len(report["times_s"]) for report in reports]
@@ -212,7 +218,7 @@ def batch(bench: Bench) -> Iterator[Row]:
 
         def insert_all() -> None:
             rows = ({"created_ms": at, "text": text} for at, text in (contenders.raw_row() for _ in range(_BATCH)))
-            utils["messages"].insert_all(rows, batch_size=_BATCH)
+            utils.table("messages").insert_all(rows, batch_size=_BATCH)
 
         def ours() -> None:
             engine.enqueue_many([contenders.message() for _ in range(_BATCH)])
@@ -220,7 +226,7 @@ def batch(bench: Bench) -> Iterator[Row]:
         seconds = bench.round_s
         found = side_by_side(
             {
-                "ours": lambda: timed_calls(ours, seconds=seconds, finally_do=fold),
+                "ours": lambda: timed_calls(ours, seconds=seconds, meanwhile=fold),
                 "raw": lambda: timed_calls(many, seconds=seconds),
                 "utils": lambda: timed_calls(insert_all, seconds=seconds),
             },

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Sample = Mapping[str, float]
-"""What one round of one contender gave: metric → value. `rate` per second, `…_us`, `…_ms`, `…_s` times, `cpu_us` work."""
+"""What one round of one contender gave: metric → value. `rate` is per second; a time's name ends in its unit."""
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+_NOTHING = "-"
+_CALLS_BETWEEN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +24,21 @@ class Goal:
 
     limit: float
     at_least: bool
-    unit: str = "×"
+    unit: str = TIMES
 
     def met(self, value: float) -> bool:
         return value >= self.limit if self.at_least else value <= self.limit
 
     def __str__(self) -> str:
-        blank = "" if self.unit == "×" else " "
+        blank = "" if self.unit == TIMES else " "
         return f"{'≥' if self.at_least else '≤'} {self.limit:g}{blank}{self.unit}"
 
 
-def at_least(limit: float, unit: str = "×") -> Goal:
+def at_least(limit: float, unit: str = TIMES) -> Goal:
     return Goal(limit, at_least=True, unit=unit)
 
 
-def at_most(limit: float, unit: str = "×") -> Goal:
+def at_most(limit: float, unit: str = TIMES) -> Goal:
     return Goal(limit, at_least=False, unit=unit)
 
 
@@ -53,12 +57,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a row is given: a directory of its own, and how much time it may take.
+    """What a row is given: a directory of its own, one for what is costly to make, and how much time it may take.
 
     quick: fewer rounds and rows, for a look; its figures are rough. full: 10 M rows instead of 1 M.
     """
 
     directory: Path
+    shared: Path
     quick: bool
     full: bool
 
@@ -101,7 +106,7 @@ def paired_ratio(ours: Sequence[Sample], theirs: Sequence[Sample], metric: str) 
     return statistics.median(a[metric] / b[metric] for a, b in zip(ours, theirs, strict=True))
 
 
-def versus(  # noqa: PLR0917 - the columns of the table
+def versus(
     work: str,
     compared: str,
     goal: Goal,
@@ -113,17 +118,17 @@ def versus(  # noqa: PLR0917 - the columns of the table
     """A row that compares one metric of two contenders."""
     ratio = paired_ratio(ours, theirs, metric)
     shown = (figure(median(ours, metric), metric), figure(median(theirs, metric), metric))
-    return Row(work, compared, _goals(goal, stretch), *shown, f"{ratio:.2f} ×", verdict(goal, ratio, stretch))
+    return Row(work, compared, _goals(goal, stretch), *shown, f"{ratio:.2f} {TIMES}", verdict(goal, ratio, stretch))
 
 
 def absolute(work: str, compared: str, goal: Goal, value: float, shown: str) -> Row:
     """A row whose goal is a value of its own, not a ratio."""
-    return Row(work, compared, str(goal), shown, "–", "–", verdict(goal, value))
+    return Row(work, compared, str(goal), shown, _NOTHING, _NOTHING, verdict(goal, value))
 
 
 def skipped(work: str, compared: str, goal: Goal, why: str) -> Row:
     """A row that could not be measured here."""
-    return Row(work, compared, str(goal), "–", "–", "–", f"skipped: {why}")
+    return Row(work, compared, str(goal), _NOTHING, _NOTHING, _NOTHING, f"skipped: {why}")
 
 
 def _goals(goal: Goal, stretch: Goal | None) -> str:
@@ -151,23 +156,26 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def timed_calls(call: Callable[[], object], *, seconds: float, finally_do: Callable[[], object] | None = None) -> Sample:
+def timed_calls(
+    call: Callable[[], object], *, seconds: float, meanwhile: Callable[[], object] | None = None
+) -> dict[str, float]:
     """Call again and again for a while; rate, and the times of the single calls.
 
-    finally_do: work that belongs to the calls and that the contender puts off (a checkpoint); within the time measured.
+    meanwhile: work that the contender does not do within its calls although it belongs to them (a checkpoint when one
+    is due); called every now and then, and within the time measured.
     """
     times: list[float] = []
     clock = time.perf_counter
-    begin = clock()
+    begin = last = clock()
     end = begin + seconds
-    last = begin
     while last < end:
         call()
         now = clock()
         times.append(now - last)
         last = now
-    if finally_do is not None:
-        finally_do()
+        if meanwhile is not None and len(times) % _CALLS_BETWEEN == 0:
+            meanwhile()
+            last = clock()
     return summary(times, clock() - begin)
 
 
