@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _INFO_LIMIT_BYTES = 4096
 _NAP_S = 0.000_1
+_MOST_TURNS = 8
 
 _IDLE, _WANTED, _ABANDONED, _GRANTED, _CLOSED = range(5)
 
@@ -144,15 +145,17 @@ class WriteTurn:
 
     flock alone lets the process that releases take the lock again before a waiter is on the processor: with 8 processes
     committing in a loop the longest wait was 254 ms, and the slowest had 0.70 of the fastest's turns. So whoever waits
-    marks the file, and whoever sees a mark naps for a moment before trying: 5 ms and 0.98. A waiter that is stopped
-    keeps its mark, which costs the others the nap and nothing else.
+    marks the file, and whoever sees a mark for the eighth time naps for a moment before trying: 20 ms and 0.95, at
+    nearly the rate of a single process. A waiter that is stopped keeps its mark, which costs the others the nap and nothing
+    else.
     """
 
-    __slots__ = ("_fd", "_waiter")
+    __slots__ = ("_fd", "_streak", "_waiter")
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises ChronosError if that is not possible."""
         self._fd = _open(path)
+        self._streak = 0
         self._waiter: _Waiter | None = None
 
     def acquire(self, timeout_s: float) -> bool:
@@ -160,7 +163,10 @@ class WriteTurn:
         waiter = self._waiter
         if waiter is None or not waiter.pending:
             if _marked(self._fd):
-                time.sleep(_NAP_S)
+                self._streak += 1
+                if self._streak >= _MOST_TURNS:
+                    self._streak = 0
+                    time.sleep(_NAP_S)
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True

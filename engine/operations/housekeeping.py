@@ -6,9 +6,9 @@ from engine.model import State
 from engine.operations import delivering, ordering
 from engine.operations.context import Context
 from engine.store import audit, messages
+from engine.store.database import WAL_CHECKPOINT_BYTES
 from engine.store.tx import Tx
 
-WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024
 _INDEX_SLICE_ROWS = 2_000
 _FORGET_BULKS_MS = 86_400_000
 

@@ -26,6 +26,8 @@ Work = Callable[[Tx], Any]
 APPLICATION_ID = 0x4368726F  # "Chro": tells our file from any other SQLite database
 PAGE_BYTES = 4096  # fixed, because the backup API can only overwrite a database of the same page size
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline, about a millisecond
+_COMMITS_PER_LOOK = 32
+WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024
 _BUSY_PAUSE_S = (0.001, 0.05)
 
 
@@ -85,6 +87,7 @@ class Database:
         self._readers = ReaderPool(self._connect_reader, max(1, options.max_connections - 2), options.busy_ms / 1000)
         self._writer_lock = threading.Lock()
         self._deadline = 0.0
+        self._commits = 0
         self._broken: ChronosError | None = None
         with self._translated():
             self._writer = self._open_writer()
@@ -111,6 +114,7 @@ class Database:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA recursive_triggers = OFF")
+            connection.execute("PRAGMA temp_store = MEMORY")
             synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
             if mode != "wal" or synchronous != 2:
                 raise DatabaseUnusable(
@@ -184,6 +188,20 @@ class Database:
             if connection.in_transaction:
                 with suppress(sqlite3.Error):  # the error on its way is the one to report
                     connection.execute("ROLLBACK")
+        self._fold_log()
+
+    def _fold_log(self) -> None:
+        """Keep the WAL short under load: growing it makes commits dear. The commit before it stands in any case."""
+        if not self._may_checkpoint:
+            return
+        self._commits += 1
+        if self._commits % _COMMITS_PER_LOOK or self.wal_bytes < WAL_CHECKPOINT_BYTES:
+            return
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            if faults.breaks_trust(error):
+                self._degrade(faults.translate(error, str(self.path)))
 
     def _run_alone(self, tx: Tx, request: Request[Work]) -> None:
         try:

@@ -25,12 +25,13 @@ _DRIVERS = (
     ("error", "messages_failed"),
     ("template", "messages_template"),
     ("route", "messages_route"),
-    ("target", "messages_target"),
-    ("channel", "messages_channel"),
 )
 _TABLE = "messages AS m"
 # CROSS: SQLite must not turn the order round; the words are the rare thing, and their rows come sorted by id.
 _BY_TEXT = "search CROSS JOIN messages AS m ON m.id = search.rowid"
+_BY_DUE = f"{_TABLE} INDEXED BY messages_due"
+_BY_UNREADY = f"{_TABLE} INDEXED BY messages_unready"
+_MOST_PAIRS = 500
 _PLAIN = {"channel", "target", "template", "route", "priority", "key", "order", "collapse", "uid", "id", "tag"}
 
 
@@ -109,19 +110,21 @@ def _run(
     for term in terms:
         clause = _clause(tx, term, where, now_ms)
         where.clauses.append(f"NOT ifnull(({clause}), 0)" if term.negated else f"({clause})")
-    sql = (
-        f"{tx.text(columns)} FROM {driver} WHERE {' AND '.join(where.clauses)} "
-        f"ORDER BY {by} {'DESC' if newest_first else 'ASC'} LIMIT {where.bind(limit)}"
-    )
-    return tx.search(sql, where.params)
+    order = f"ORDER BY {by} {'DESC' if newest_first else 'ASC'}"
+    found = f"FROM {driver} WHERE {' AND '.join(where.clauses)} {order} LIMIT {where.bind(limit)}"
+    if driver == _BY_DUE:
+        # messages_due is not in order of id: sort bare ids, then read the rows of the few that are shown.
+        found = f"FROM {_TABLE} WHERE m.id IN (SELECT m.id {found}) {order}"
+    return tx.search(f"{tx.text(columns)} {found}", where.params)
 
 
 def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
     """Split the filter so that each part is driven by one index seek: one part a value of the driving term."""
     positive = {term.field: term for term in terms if not term.negated}
     state = positive.get("state")
-    if state is not None and (_small(tx, state) or not any(name in positive for name, _ in _DRIVERS)):
-        return [(_narrowed(terms, state, word), f"{_TABLE} INDEXED BY messages_{word}") for word in state.words]
+    placed = "channel" in positive or "target" in positive
+    if state is not None and (_small(tx, state) or not (placed or any(name in positive for name, _ in _DRIVERS))):
+        return [branch for word in state.words for branch in _state_branches(_narrowed(terms, state, word), word)]
     for name, index in _DRIVERS:
         if name in positive:
             term = positive[name]
@@ -129,6 +132,8 @@ def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
             if name == "error":
                 return [(terms, hint)]
             return [(_narrowed(terms, term, word), hint) for word in term.words]
+    if placed:
+        return _place_branches(tx, terms, positive.get("channel"), positive.get("target"))
     if "text" in positive:
         return _text_branches(tx, terms, positive["text"])
     attempts = positive.get("attempts")
@@ -136,8 +141,32 @@ def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
         return [((*terms, Term("retried", "=", 1)), f"{_TABLE} INDEXED BY messages_retried")]
     priority = positive.get("priority")
     if priority is not None and "normal" not in priority.words:
-        return [(_narrowed(terms, priority, word), f"{_TABLE} INDEXED BY messages_priority") for word in priority.words]
+        driver = f"{_TABLE} INDEXED BY messages_priority"
+        unusual = Term("unusual", "=", 1)
+        return [((*_narrowed(terms, priority, word), unusual), driver) for word in priority.words]
     return [(terms, _TABLE)]
+
+
+def _state_branches(terms: Filter, word: str) -> list[tuple[Filter, str]]:
+    if word != "queued":
+        return [(terms, f"{_TABLE} INDEXED BY messages_{word}")]
+    return [((*terms, Term("ready", "=", 1)), _BY_DUE), ((*terms, Term("unready", "=", 1)), _BY_UNREADY)]
+
+
+def _place_branches(tx: Tx, terms: Filter, channel: Term | None, target: Term | None) -> list[tuple[Filter, str]]:
+    """One part for each (channel, target): the index that serves both begins with the channel."""
+    driver = f"{_TABLE} INDEXED BY messages_target"
+    rest = tuple(term for term in terms if term is not channel and term is not target)
+    if target is not None:
+        channels = channel.words if channel is not None else [row[0] for row in tx.rows("search.channels")]
+        pairs = [(name, word) for name in channels for word in target.words]
+    else:
+        assert channel is not None, "asked for where either is named"
+        known = tx.rows("search.pairs")
+        if len(known) > _MOST_PAIRS:
+            return [(terms, _TABLE)]
+        pairs = [(name, word) for name, word in known if name in channel.words]
+    return [((*rest, Term("channel", ":", (name,)), Term("target", ":", (word,))), driver) for name, word in pairs]
 
 
 def _text_branches(tx: Tx, terms: Filter, text: Term) -> list[tuple[Filter, str]]:
@@ -175,8 +204,8 @@ def _clause(tx: Tx, term: Term, where: _Where, now_ms: int) -> str:
         return " OR ".join(tx.text("filters.text_scanned").format(where.bind(_like(word))) for word in term.words)
     if name == "text_indexed":
         return _indexed_clause(tx, term.words[0], where)
-    if name == "retried":
-        return tx.text("filters.retried")
+    if name in {"retried", "ready", "unready", "unusual"}:
+        return tx.text(f"filters.{name}")
     if name == "behind":
         return f"m.id > {where.bind(term.number)}"
     if name == "age":  # older than 2 h means made before now - 2 h

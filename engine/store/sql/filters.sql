@@ -1,10 +1,10 @@
 -- state: a literal, so that the state's own partial index can serve it.
 m.state = '{0}';
 
--- channel: seek in messages_channel.
+-- channel: seek in messages_target, once for each of the channel's targets.
 m.channel = {0};
 
--- target: seek in messages_target.
+-- target: seek in messages_target, once for each channel that has such a target.
 m.target = {0};
 
 -- template: seek in messages_template.
@@ -45,6 +45,15 @@ m.state = 'queued' AND m.due_ms {1} {0};
 
 -- attempts: messages_retried serves everything above 1.
 m.attempts {1} {0};
+
+-- ready: lets messages_due serve a page of what is queued.
+m.ready = 1;
+
+-- unready: queued, but its ordering key's turn has not come.
+m.ready = 0;
+
+-- unusual: lets messages_priority serve a priority term.
+m.priority <> 1;
 
 -- retried: lets messages_retried serve an attempts term.
 m.attempts > 1;

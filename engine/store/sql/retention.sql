@@ -1,6 +1,8 @@
--- old: finished long enough ago, a slice at a time.
+-- old: finished long enough ago, a slice at a time. Never the newest message: its number would be given out again.
 SELECT id FROM messages
- WHERE state = :state AND finished_ms IS NOT NULL AND finished_ms < :before_ms ORDER BY finished_ms, id LIMIT 500;
+ WHERE state = :state AND finished_ms IS NOT NULL AND finished_ms < :before_ms
+   AND id < (SELECT max(id) FROM messages)
+ ORDER BY finished_ms, id LIMIT 500;
 
 -- indexed_text: what the search index must be told to forget.
 SELECT id, subject, text FROM searchable WHERE id = :id;

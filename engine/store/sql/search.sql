@@ -7,6 +7,24 @@ SELECT m.id, m.uid, m.state, m.target, m.lane, m.channel, m.template, m.subject,
 -- ids: of what matches; the rest of the statement as above.
 SELECT m.id;
 
+-- pairs: every (channel, target) that has messages, one seek each; of very many ad hoc ones the first 500.
+WITH RECURSIVE pairs (channel, target) AS (
+    SELECT * FROM (SELECT channel, target FROM messages ORDER BY channel, target LIMIT 1)
+    UNION ALL
+    SELECT (SELECT channel FROM messages WHERE (channel, target) > (p.channel, p.target) ORDER BY channel, target LIMIT 1),
+           (SELECT target FROM messages WHERE (channel, target) > (p.channel, p.target) ORDER BY channel, target LIMIT 1)
+      FROM pairs AS p WHERE p.channel IS NOT NULL LIMIT 501
+)
+SELECT channel, target FROM pairs WHERE channel IS NOT NULL;
+
+-- channels: every channel that has messages, one seek each.
+WITH RECURSIVE channels (channel) AS (
+    SELECT min(channel) FROM messages
+    UNION ALL
+    SELECT (SELECT min(channel) FROM messages WHERE channel > c.channel) FROM channels AS c WHERE c.channel IS NOT NULL
+)
+SELECT channel FROM channels WHERE channel IS NOT NULL LIMIT 100;
+
 -- indexed_id: everything up to here is in the free text index.
 SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'search_indexed_id';
 
