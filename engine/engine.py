@@ -41,6 +41,7 @@ class Engine(Intake):
 
     role = Role.ATTACHED
     _dispatcher: Dispatcher | None = None
+    _ended = False
 
     def start(self, mode: str) -> Role:
         """Deliver from this process if nobody else does; answer which it is. May be called again to take over later.
@@ -81,7 +82,8 @@ class Engine(Intake):
             return epoch
 
         epoch = context.database.write(work)
-        self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log)
+        self._ended = False
+        self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log, self._note_end)
         self._dispatcher.start()
         self.role = Role.OWNER
 
@@ -94,6 +96,13 @@ class Engine(Intake):
             f"{self.paths.data_dir}: already delivered by pid {owner.get('pid', '?')} ({owner.get('mode', '?')}); "
             "stop it first, or attach to it with 'chronos' or 'chronos-tui'"
         )
+
+    def _note_end(self) -> None:
+        self._ended = True
+
+    def ended(self) -> bool:
+        """Whether the dispatcher of this process has ended: it was deposed or died, unless `stop` was called."""
+        return self._ended
 
     def turning(self) -> bool:
         """Whether the dispatcher of this process came round lately: what a watchdog asks."""
