@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from engine.errors import TryAgain
+
 W = TypeVar("W")
 
 
@@ -76,9 +78,11 @@ class Combiner(Generic[W]):
         try:
             self._run(batch)
         except BaseException as error:
+            # Ctrl-C is for the thread that leads; the others only learn that nothing of theirs was done.
+            theirs = error if isinstance(error, Exception) else TryAgain("interrupted; nothing was stored, try again")
             for request in batch:
                 if not request.done:
-                    request.settle(None, error)
+                    request.settle(None, theirs)
             raise
         finally:
             self._hand_over(batch)

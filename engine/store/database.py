@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from engine.errors import ChronosError, DatabaseBusy, DatabaseUnusable, Degraded
+from engine.errors import ChronosError, DatabaseBusy, Degraded
 from engine.host.files import sync_dir
-from engine.store import faults
+from engine.store import faults, opening
 from engine.store.combining import Combiner, Request
 from engine.store.queries import Queries
 from engine.store.readers import ReaderPool
@@ -23,8 +23,6 @@ from engine.store.tx import Tx, Watch
 T = TypeVar("T")
 Work = Callable[[Tx], Any]
 
-APPLICATION_ID = 0x4368726F  # "Chro": tells our file from any other SQLite database
-PAGE_BYTES = 4096  # fixed, because the backup API can only overwrite a database of the same page size
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline, about a millisecond
 _COMMITS_PER_LOOK = 32
 WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024
@@ -89,64 +87,20 @@ class Database:
         self._deadline = 0.0
         self._commits = 0
         self._broken: ChronosError | None = None
-        with self._translated():
+        with self._translated(), self._exclusive():
             self._writer = self._open_writer()
-        self._inode = self._file_identity()
+            self._inode = opening.identity(path)
 
     # Opening
 
     def _open_writer(self) -> sqlite3.Connection:
         old_umask = os.umask(0o077)
         try:
-            connection = self._retry_busy(self._connect_writer)
+            connection = self._retry_busy(lambda: opening.connect_writer(self.path))
         finally:
             os.umask(old_umask)
         connection.set_progress_handler(self._past_deadline, _PROGRESS_STEPS)
         return connection
-
-    def _connect_writer(self) -> sqlite3.Connection:
-        connection = self._connect()
-        try:
-            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-            if application_id != APPLICATION_ID:
-                self._claim_file(connection, application_id)
-            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA recursive_triggers = OFF")
-            connection.execute("PRAGMA temp_store = MEMORY")
-            synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
-            if mode != "wal" or synchronous != 2:
-                raise DatabaseUnusable(
-                    f"{self.path}: SQLite gave journal_mode={mode}, synchronous={synchronous} instead of wal, 2; "
-                    "a network file system? put the data directory on a local disk"
-                )
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _claim_file(self, connection: sqlite3.Connection, application_id: int) -> None:
-        if application_id or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise DatabaseUnusable(f"{self.path}: a database of another program; choose another data directory")
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        try:
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _file_identity(self) -> tuple[int, int]:
-        status = os.stat(self.path)  # noqa: PTH116 - on the hot path
-        return status.st_dev, status.st_ino
 
     # Writing
 
@@ -167,7 +121,8 @@ class Database:
                 self._transact(batch)
         except ChronosError as error:
             for request in batch:
-                request.settle(None, error)
+                if not request.done:
+                    request.settle(None, error)
 
     def _transact(self, batch: list[Request[Work]]) -> None:
         connection = self._writer
@@ -175,53 +130,39 @@ class Database:
         self._deadline = time.monotonic() + self.options.statement_ms / 1000
         tx = Tx(connection, self._queries)
         try:
-            if len(batch) == 1:
-                self._run_alone(tx, batch[0])
-            else:
-                for request in batch:
-                    self._run_in_savepoint(tx, connection, request)
+            good = self._run_all(tx, connection, batch)
             self._deadline = 0.0
-            if connection.in_transaction:
+            if good:
                 connection.execute("COMMIT")
+            # Not a moment earlier: whatever comes in between leaves a request unsettled, which is never a success.
+            for request, result in good:
+                request.settle(result)
         finally:
             self._deadline = 0.0
             if connection.in_transaction:
                 with suppress(sqlite3.Error):  # the error on its way is the one to report
                     connection.execute("ROLLBACK")
-        self._fold_log()
 
-    def _fold_log(self) -> None:
-        """Keep the WAL short under load: growing it makes commits dear. The commit before it stands in any case."""
-        if not self._may_checkpoint:
-            return
-        self._commits += 1
-        if self._commits % _COMMITS_PER_LOOK or self.wal_bytes < WAL_CHECKPOINT_BYTES:
-            return
-        try:
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except sqlite3.Error as error:
-            if faults.breaks_trust(error):
-                self._degrade(faults.translate(error, str(self.path)))
-
-    def _run_alone(self, tx: Tx, request: Request[Work]) -> None:
-        try:
-            request.settle(request.work(tx))
-        except BaseException as error:
-            if _is_sqlites(error):
-                raise
-            request.settle(None, error)
-            self._writer.execute("ROLLBACK")
-
-    def _run_in_savepoint(self, tx: Tx, connection: sqlite3.Connection, request: Request[Work]) -> None:
-        connection.execute("SAVEPOINT one")
-        try:
-            request.settle(request.work(tx))
-        except BaseException as error:
-            if not connection.in_transaction or _is_sqlites(error):
-                raise  # the whole transaction is gone or suspect: nobody's work is stored
-            connection.execute("ROLLBACK TO one")
-            request.settle(None, error)
-        connection.execute("RELEASE one")
+    def _run_all(
+        self, tx: Tx, connection: sqlite3.Connection, batch: list[Request[Work]]
+    ) -> list[tuple[Request[Work], Any]]:
+        """Run each one's work, in a savepoint where it is not alone; return those that did not fail."""
+        good = []
+        alone = len(batch) == 1
+        for request in batch:
+            if not alone:
+                connection.execute("SAVEPOINT one")
+            try:
+                good.append((request, request.work(tx)))
+            except BaseException as error:
+                if not isinstance(error, Exception) or not connection.in_transaction or _is_sqlites(error):
+                    raise  # the whole transaction is gone or suspect: nobody's work is stored
+                if not alone:
+                    connection.execute("ROLLBACK TO one")
+                request.settle(None, error)
+            if not alone:
+                connection.execute("RELEASE one")
+        return good
 
     @contextmanager
     def _write_turn(self) -> Iterator[None]:
@@ -230,7 +171,7 @@ class Database:
         with self._exclusive():
             if os.path.exists(self._marker):  # noqa: PTH110 - on the hot path
                 raise Degraded(self._degraded_words())
-            if self._file_identity() != self._inode:
+            if opening.identity(self.path) != self._inode:
                 self._reopen()
             yield
 
@@ -239,13 +180,14 @@ class Database:
         wait_s = self.options.busy_ms / 1000
         if not self._writer_lock.acquire(timeout=wait_s):
             raise DatabaseBusy(f"{self.path}: this process has been writing for too long; nothing was stored")
-        if not self._turn.acquire(wait_s):
-            self._writer_lock.release()
-            raise DatabaseBusy(f"{self.path}: another process has been writing for too long; nothing was stored")
         try:
-            yield
+            if not self._turn.acquire(wait_s):
+                raise DatabaseBusy(f"{self.path}: another process has been writing for too long; nothing was stored")
+            try:
+                yield
+            finally:
+                self._turn.release()
         finally:
-            self._turn.release()
             self._writer_lock.release()
 
     def _reopen(self) -> None:
@@ -253,7 +195,7 @@ class Database:
         self._readers.drop()
         self._writer.close()
         self._writer = self._open_writer()
-        self._inode = self._file_identity()
+        self._inode = opening.identity(self.path)
 
     def _retry_busy(self, act: Callable[[], T]) -> T:
         give_up = time.monotonic() + self.options.busy_ms / 1000
@@ -283,7 +225,8 @@ class Database:
             try:
                 return work(Tx(connection, self._queries))
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def inspect(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a connection that cannot write, without a deadline and without stopping writers."""
@@ -294,16 +237,13 @@ class Database:
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
         with self._translated():
-            if self._file_identity() != self._inode:
+            if opening.identity(self.path) != self._inode:
                 self._readers.drop()
             with self._readers.borrow() as connection:
                 yield connection
 
     def _connect_reader(self) -> sqlite3.Connection:
-        connection = self._connect()
-        connection.execute(f"PRAGMA busy_timeout = {self.options.busy_ms}")
-        connection.execute("PRAGMA query_only = ON")
-        return connection
+        return opening.connect_reader(self.path, wait_ms=self.options.busy_ms)
 
     # Deadlines, trust, the WAL
 
@@ -373,55 +313,34 @@ class Database:
 
         For a database whose disk failed a write: what the kernel claims to have stored is in doubt, so every page is
         written anew. The old file is in place until the fresh one is proven and synced. Only for the owner of the
-        engine lock. Raises DatabaseUnusable when the copy is not sound; the old file then stays.
+        engine lock.
+
+        Raises DatabaseBusy while anybody else has the database open, DatabaseUnusable when the copy is not sound; the
+        old file then stays.
         """
         fresh = self.path.with_name(f"{self.path.name}.rewrite")
-        fresh.unlink(missing_ok=True)
         with self._translated(), self._exclusive():
-            self._writer.close()
-            source = self._connect()
-            try:
-                source.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                if self.wal_bytes:
-                    # A log left behind would be replayed over the fresh file.
-                    raise DatabaseUnusable(
-                        f"{self.path}: its log cannot be folded in; stop every chronos and try again"
-                    )
-                source.execute("VACUUM INTO ?", (str(fresh),))
-            finally:
-                source.close()
-            _prove(fresh)
-            fresh.chmod(0o600)
-            fresh.replace(self.path)
-            sync_dir(self.path.parent)
-            self._broken = None
             self._readers.drop()
-            self._writer = self._open_writer()
-            self._inode = self._file_identity()
-            self._marker.unlink(missing_ok=True)
+            self._writer.close()
+            try:
+                opening.copy_afresh(self.path, fresh)
+                fresh.replace(self.path)
+                sync_dir(self.path.parent)
+                self._broken = None
+                self._marker.unlink(missing_ok=True)
+            finally:
+                fresh.unlink(missing_ok=True)
+                self._writer = self._open_writer()
+                self._inode = opening.identity(self.path)
 
     def watch(self) -> Watch:
         """Return a fresh watch on commits by other connections."""
-        with self._translated():
-            return Watch(self._connect())
+        return Watch(self._connect_reader, lambda: opening.identity(self.path), self._translated)
 
     def close(self) -> None:
         """Close every connection. Idempotent; a running read closes its own when it ends."""
         self._readers.close()
         self._writer.close()
-
-
-def _prove(path: Path) -> None:
-    """Check a database that nobody uses yet, and sync it. Raises DatabaseUnusable."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    finally:
-        connection.close()
-    if found != "ok":
-        raise DatabaseUnusable(f"{path}: the copy is not sound ({found}); restore a backup")
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _is_sqlites(error: BaseException) -> bool:

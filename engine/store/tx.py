@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from engine.store.queries import Queries
@@ -59,15 +60,37 @@ class Tx:
 
 
 class Watch:
-    """Says whether anything was committed since the last look (PRAGMA data_version, 13 µs). For one thread."""
+    """Says whether anything was committed since the last look (PRAGMA data_version, 13 µs). For one thread.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    connect: opens a connection. identity: which file stands at the path, so that one that was put there instead is
+    followed. translated: turns SQLite's errors into ours.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        identity: Callable[[], object],
+        translated: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._connect = connect
+        self._identity = identity
+        self._translated = translated
         self._seen = -1
+        with translated():
+            self._file = identity()
+            self._connection = connect()
 
     def moved(self) -> bool:
-        """Whether any connection committed since the last call; True at the first."""
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        """Whether any connection committed since the last call; True at the first.
+
+        Raises what reading raises.
+        """
+        with self._translated():
+            if (file := self._identity()) != self._file:
+                self._connection.close()
+                self._connection = self._connect()
+                self._file, self._seen = file, -1
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         moved = version != self._seen
         self._seen = version
         return moved
