@@ -146,8 +146,8 @@ class WriteTurn:
     flock alone lets the process that releases take the lock again before a waiter is on the processor: with 8 processes
     committing in a loop the longest wait was 254 ms, and the slowest had 0.70 of the fastest's turns. So whoever waits
     marks the file, and whoever sees a mark for the eighth time naps for a moment before trying: 20 ms and 0.95, at
-    nearly the rate of a single process. A waiter that is stopped keeps its mark, which costs the others the nap and nothing
-    else.
+    nearly the rate of a single process. A waiter that is stopped keeps its mark, which costs the others the nap and
+    nothing else.
     """
 
     __slots__ = ("_fd", "_streak", "_waiter")

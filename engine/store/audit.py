@@ -10,6 +10,9 @@ from engine.rules.durations import rfc3339
 from engine.store.tx import Tx
 
 
+_HEAD = "audit.head"
+
+
 class Stored(NamedTuple):
     """One entry: `body` is the canonical JSON of everything but its hash."""
 
@@ -20,8 +23,8 @@ class Stored(NamedTuple):
 
 def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> int:
     """Chain one entry to the head, in the transaction of the act itself; return its number."""
-    head = tx.row("audit.head")
-    seq, prev = (head[0] + 1, head[1]) if head else (1, GENESIS)
+    seq, prev = tx.memo.get(_HEAD) or head(tx)
+    seq += 1
     body = canonical_json(
         {
             "action": action,
@@ -33,7 +36,9 @@ def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: M
             "subject": subject,
         }
     )
-    tx.run("audit.append", {"seq": seq, "body": body, "hash": entry_hash(body)})
+    digest = entry_hash(body)
+    tx.run("audit.append", {"seq": seq, "body": body, "hash": digest})
+    tx.memo[_HEAD] = (seq, digest)  # the next entry of this transaction need not ask
     return seq
 
 

@@ -159,6 +159,7 @@ class Database:
                     raise  # the whole transaction is gone or suspect: nobody's work is stored
                 if not alone:
                     connection.execute("ROLLBACK TO one")
+                    tx.memo.clear()
                 request.settle(None, error)
             if not alone:
                 connection.execute("RELEASE one")

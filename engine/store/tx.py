@@ -14,13 +14,17 @@ Row = tuple[Any, ...]
 
 
 class Tx:
-    """A transaction in progress: named statements with parameters by name. Never outlives the call it was given to."""
+    """A transaction in progress: named statements with parameters by name. Never outlives the call it was given to.
 
-    __slots__ = ("_connection", "_queries")
+    memo: what was read or written in this transaction and need not be read again; emptied when a part is rolled back.
+    """
+
+    __slots__ = ("_connection", "_queries", "memo")
 
     def __init__(self, connection: sqlite3.Connection, queries: Queries) -> None:
         self._connection = connection
         self._queries = queries
+        self.memo: dict[str, Any] = {}
 
     def run(self, name: str, params: Params = {}) -> int:  # noqa: B006 - never written to
         """Execute; return how many rows changed."""
