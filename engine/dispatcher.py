@@ -321,13 +321,13 @@ class Dispatcher:
 
     def _keep_house(self) -> None:
         context = self._context
+        housekeeping.checkpoint(context)  # other processes write without folding the log: look every round
         if self._is_time("heartbeat", HEARTBEAT_MS):
             self._beat()
         if self._is_time("timed", TIMED_MS):
             if housekeeping.expire(context) + housekeeping.follow_routes(context) + self._end_holds():
                 self._look_at_ms = 0
             self._reclaim_overdue()
-            housekeeping.checkpoint(context)
             self._scheduler.run_pending()
         if self._is_time("pace", PACE_MS):
             self._report_pace()

@@ -24,7 +24,6 @@ T = TypeVar("T")
 Work = Callable[[Tx], Any]
 
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline, about a millisecond
-_COMMITS_PER_LOOK = 32
 WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024
 _BUSY_PAUSE_S = (0.001, 0.05)
 
@@ -85,7 +84,6 @@ class Database:
         self._readers = ReaderPool(self._connect_reader, max(1, options.max_connections - 2), options.busy_ms / 1000)
         self._writer_lock = threading.Lock()
         self._deadline = 0.0
-        self._commits = 0
         self._broken: ChronosError | None = None
         with self._translated(), self._exclusive():
             self._writer = self._open_writer()
@@ -119,6 +117,7 @@ class Database:
         try:
             with self._translated(), self._write_turn():
                 self._transact(batch)
+                self._fold_log()
         except ChronosError as error:
             for request in batch:
                 if not request.done:
@@ -164,6 +163,16 @@ class Database:
             if not alone:
                 connection.execute("RELEASE one")
         return good
+
+    def _fold_log(self) -> None:
+        """Keep the WAL short under load: growing it makes commits dear. The commit before it stands in any case."""
+        if not self._may_checkpoint or self.wal_bytes < WAL_CHECKPOINT_BYTES:
+            return
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            if faults.breaks_trust(error):
+                self._degrade(faults.translate(error, str(self.path)))
 
     @contextmanager
     def _write_turn(self) -> Iterator[None]:
@@ -300,14 +309,25 @@ class Database:
 
     def outside_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on the writing connection in this process's and nobody else's turn, for what no transaction can
-        hold (VACUUM INTO, PRAGMA quick_check, migrations). `work` leaves no transaction open.
+        hold (VACUUM INTO, PRAGMA quick_check).
         """
         with self._translated(), self._write_turn():
+            return work(self._writer)
+
+    def change_schema(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction of its own without a deadline. For store.migrate alone."""
+
+        def whole(connection: sqlite3.Connection) -> T:
+            self._retry_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
-                return work(self._writer)
+                result = work(connection)
+                connection.execute("COMMIT")
+                return result
             finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+        return self.outside_transaction(whole)
 
     def rewrite(self) -> None:
         """Write everything to a fresh file, prove it, put it in place, and acknowledge again.

@@ -23,35 +23,38 @@ def latest() -> int:
 
 
 def version(database: Database) -> int:
-    """Return the schema version of the file; 0 of a new one."""
-    return int(database.outside_transaction(lambda connection: connection.execute("PRAGMA user_version").fetchone()[0]))
+    """Return the schema version of the file; 0 of a new one. Only looks: a degraded database can still be shown."""
+    return database.inspect(_version)
 
 
 def migrate(database: Database, now_ms: int) -> int:
     """Apply what is missing; return how many migrations ran.
 
-    Each one runs in a transaction of its own that first looks at the version again, so that two processes that start
-    at once cannot apply one twice.
+    Each one runs in a transaction of its own that looks at the version again, so that two processes that start at once
+    cannot apply one twice.
 
     Raises DatabaseUnusable when the database is newer than this program.
     """
-    return database.outside_transaction(lambda connection: _migrate(connection, now_ms, str(database.path)))
+    applied = 0
+    while database.change_schema(lambda connection: _step(connection, now_ms, str(database.path))):
+        applied += 1
+    return applied
 
 
-def _migrate(connection: sqlite3.Connection, now_ms: int, path: str) -> int:
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _step(connection: sqlite3.Connection, now_ms: int, path: str) -> bool:
     migrations = known()
     newest = migrations[-1][0]
-    applied = 0
-    while (version := connection.execute("PRAGMA user_version").fetchone()[0]) < newest:
-        connection.execute("BEGIN IMMEDIATE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version < newest:
-            _apply(connection, migrations[version], now_ms)
-            applied += 1
-        connection.execute("COMMIT")
+    version = _version(connection)
     if version > newest:
         raise DatabaseUnusable(f"{path}: schema {version} is newer than this Chronos knows ({newest}); upgrade Chronos")
-    return applied
+    if version == newest:
+        return False
+    _apply(connection, migrations[version], now_ms)
+    return True
 
 
 def _apply(connection: sqlite3.Connection, migration: tuple[int, str, Path], now_ms: int) -> None:

@@ -48,6 +48,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA recursive_triggers = OFF")
+        connection.execute("PRAGMA temp_store = MEMORY")
         synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
         if mode != "wal" or synchronous != 2:
             raise DatabaseUnusable(
