@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import claiming, enqueueing, listing, machine
+from benchmarks import claiming, enqueueing, listing, machine, webhooks
 from benchmarks.measure import Bench, Row
 
 Measure = Callable[[Bench], Iterable[Row]]
@@ -24,6 +24,7 @@ ROWS: dict[str, tuple[Measure, ...]] = {
     ),
     "claim": (claiming.one_by_one, claiming.grouped, claiming.long_queue),
     "list": (listing.pages, listing.free_text),
+    "webhook": (webhooks.fast_sink, webhooks.slow_sink),
 }
 _COLUMNS = ("work", "compared with", "goal", "ours", "theirs", "ratio", "verdict")
 

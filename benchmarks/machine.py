@@ -16,8 +16,8 @@ _PEERS = ("huey", "persist-queue", "simplebroker", "sqlite-utils", "requests", "
 def describe(directory: Path) -> list[str]:
     """Return lines about the machine, the directory's disk and the peers' versions."""
     return [
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
-        f"{_processor()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {platform.system()} {platform.release()}",
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, Linux {platform.release()}",
+        f"{_processor()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}",
         f"{directory}: a 4 KiB append with fdatasync takes {fsync_us(directory):.0f} µs (median of 200)",
         "peers: " + ", ".join(f"{name} {_version(name)}" for name in _PEERS),
     ]
