@@ -26,7 +26,7 @@ _REUSE_IDLE_S = 1.5
 """An idle connection older than this is not used again: servers close them after as little as 2 s (gunicorn), and a
 request into a connection that closes at that moment may or may not have been taken."""
 
-_BODY_CAP_MS = 5_000
+_BODY_CAP_MS = 2_000
 """Once the status is known the outcome is; the words below it are not worth waiting for longer."""
 
 

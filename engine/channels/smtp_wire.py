@@ -195,7 +195,7 @@ class Wire(smtplib.SMTP):
                 break
         if replies[0].code != 250:
             self._unfinished = True
-            raise replies[0].refusal(f"the server refused the sender {sender}")
+            raise replies[0].refusal(f"the server refused a message from {sender}")
         return replies[1:]
 
     def _data(self, raw: bytes) -> Reply:

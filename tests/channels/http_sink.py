@@ -169,6 +169,9 @@ class Handler(BaseHTTPRequestHandler):
     def path_echo(self, *_: str) -> None:
         self.answer(400, f"cannot take {self.path} {self.headers.get('Authorization')}".encode())
 
+    def path_redirect_drip(self) -> None:
+        self.path_drip_body(b"302 Found\r\nLocation: /ok")
+
     def path_huge(self) -> None:
         self.seen("accepted", 200)
         self.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 50_000_000)
@@ -194,9 +197,9 @@ class Handler(BaseHTTPRequestHandler):
                 if self.server_sink.ended.wait(0.05):
                     return
 
-    def path_drip_body(self) -> None:
-        self.seen("accepted", 200)
+    def path_drip_body(self, head: bytes = b"200 OK") -> None:
+        self.seen("accepted" if head.startswith(b"2") else "refused", int(head[:3]))
         with contextlib.suppress(OSError):
-            self.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+            self.raw(b"HTTP/1.1 " + head + b"\r\nContent-Length: 10000\r\n\r\n")
             while not self.server_sink.ended.wait(0.05):
                 self.raw(b"z")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.channels.email_compose import compose
+from engine.channels.email_compose import _write_head, compose
 from engine.channels.headers import check_headers, readable_value
 from engine.channels.mailbox import Mailbox, parse_mailbox, parse_mailboxes
 from engine.errors import BadInput
@@ -151,6 +151,13 @@ def test_a_text_that_holds_the_boundary_does_not_end_its_part() -> None:
     assert body is not None
     assert str(body.get_content()).replace("\r\n", "\n") == text
     assert len(list(message.walk())) == 3
+
+
+def test_control_characters_travel_encoded() -> None:
+    raw = written(text="a\0b\x08c\x1b[31m")
+
+    assert not re.search(rb"[\x00-\x08\x1b]", raw)
+    assert read(raw).get_payload(decode=True) == b"a\0b\x08c\x1b[31m\r\n"
 
 
 def test_a_webhooks_data_is_readable_as_mail() -> None:
@@ -315,6 +322,12 @@ def test_a_reply_to_of_the_message_replaces_the_targets() -> None:
 
 def test_nobody_in_to_is_said_as_the_standard_says_it() -> None:
     assert b"To: undisclosed-recipients:;\r\n" in written(to=())
+
+
+@pytest.mark.parametrize("value", ["a\r\nBcc: evil@example.org", "a\r\n b", "a\r\n\r\nbody", "a\nb", "a\rb"])
+def test_reading_back_finds_what_every_other_check_let_through(value: str) -> None:
+    with pytest.raises(BadInput, match="would be read as"):
+        _write_head([("Subject", value)])
 
 
 def test_a_bad_header_names_itself_but_not_its_value() -> None:

@@ -333,6 +333,7 @@ def test_a_message_too_big_is_refused_before_it_is_sent() -> None:
         channel.close()
 
     assert (error.sent, error.code[:3]) == (Sent.REJECTED, "552")
+    assert "a message from ops@example.org" in error.detail  # at MAIL, not behind the body
     assert not sink.mails
 
 
@@ -385,10 +386,11 @@ def test_nobody_left_is_a_success(sink: SmtpSink) -> None:
 def test_all_refused_for_good_is_a_rejection_and_the_connection_lives_on(sink: SmtpSink) -> None:
     channel = open_mail(sink.port, to=["550-x@example.org", "551-y@example.org"])
     error = r.failure(channel, r.delivery())
-    r.failure(channel, r.delivery())
+    again = r.failure(channel, r.delivery())
     channel.close()
 
     assert error.sent is Sent.REJECTED
+    assert again.refused == error.refused
     assert [who for who, _ in error.refused] == ["550-x@example.org", "551-y@example.org"]
     assert sink.connections == 1
 
@@ -405,6 +407,39 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it(sink: SmtpSink) ->
     assert sink.mails[0].recipients == ["jürgen@xn--mller-kva.example"]
     assert "SMTPUTF8" in sink.mails[0].options
     assert (error.sent, error.code) == (Sent.REJECTED, "SMTPUTF8")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent"),
+    [(b"250 a\r\n550 5.1.1 b\r\n250 c\r\n", None), (b"550 5.7.1 a\r\n503 b\r\n503 c\r\n", Sent.REJECTED)],
+    ids=["one recipient refused", "sender refused"],
+)
+def test_the_envelope_is_sent_at_once_where_the_server_allows_it(answers: bytes, sent: Sent | None) -> None:
+    heard: list[bytes] = []
+
+    def pipelining(connection: socket.socket) -> None:
+        smtp_script(b"250-sink\r\n250 PIPELINING\r\n", final="end")(connection)
+        reader = connection.makefile("rb")
+        heard.extend(reader.readline() for _ in range(3))  # nothing is answered before all of it is here
+        connection.sendall(answers)
+        heard.append(reader.readline())
+        connection.sendall(b"354 go\r\n")
+        while reader.readline() not in {b".\r\n", b""}:
+            pass
+        connection.sendall(b"250 taken\r\n")
+        hold(connection)
+
+    with Scripted(pipelining) as server:
+        channel = open_mail(server.port, to=["x@example.org", "y@example.org"])
+        if sent is None:
+            receipt = channel.deliver(r.delivery())
+            assert (receipt.accepted, receipt.refused) == (("y@example.org",), (("x@example.org", "5.1.1 b"),))
+        else:
+            assert r.failure(channel, r.delivery()).sent is sent
+        channel.close()
+
+    expected = [b"MAIL FROM:<ops@example.org>\r\n", b"RCPT TO:<x@example.org>\r\n", b"RCPT TO:<y@example.org>\r\n"]
+    assert heard[:3] == expected
 
 
 # --- endings -----------------------------------------------------------------------------------------------------

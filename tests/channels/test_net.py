@@ -91,13 +91,14 @@ def test_the_budget_follows_into_tls(authority: Authority) -> None:
     server_side, ended = authority.server("localhost"), threading.Event()
 
     def silent(connection: socket.socket) -> None:
-        with server_side.wrap_socket(connection, server_side=True) as secure:
+        with server_side.wrap_socket(connection, server_side=True):
             ended.wait(20)
 
     with Scripted(silent) as server:
         budget = net.Budget(5_000)
         sock = net.connect("127.0.0.1", server.port, budget, trusted=True, allow_private=False)
         with net.tls_context(str(authority.file)).wrap_socket(sock, server_hostname="localhost") as secure:
+            start_s = time.monotonic()
             budget.start(300)
             with pytest.raises(TimeoutError):
                 secure.recv(1)
@@ -107,6 +108,7 @@ def test_the_budget_follows_into_tls(authority: Authority) -> None:
             budget.start(0)
             with pytest.raises(TimeoutError):
                 secure.recv_into(bytearray(1))
+            assert time.monotonic() - start_s < 3  # the handshake's own time-out was 5 s
         ended.set()
 
 

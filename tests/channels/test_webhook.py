@@ -148,6 +148,20 @@ def test_a_redirect_is_not_followed(sink: HttpSink) -> None:
     assert [seen.path for seen in sink.requests] == ["/redirect"]
 
 
+def test_the_words_below_a_redirect_are_not_waited_for(sink: HttpSink) -> None:
+    error = r.failure(open_url(sink.url("/redirect-drip")), r.delivery(timeout_ms=10_000))
+
+    assert error.sent is Sent.REJECTED
+
+
+def test_a_status_is_enough_the_body_gets_two_seconds(sink: HttpSink) -> None:
+    start_s = time.monotonic()
+    receipt = open_url(sink.url("/drip-body")).deliver(r.delivery(timeout_ms=30_000))
+
+    assert receipt.code == "200"
+    assert time.monotonic() - start_s < 8
+
+
 def test_a_connection_that_ends_after_the_body_is_unknown(sink: HttpSink) -> None:
     error = r.failure(open_url(sink.url("/drop")), r.delivery())
 
@@ -249,8 +263,10 @@ def test_cookies_are_not_kept(sink: HttpSink) -> None:
         channel = open_url(f"http://127.0.0.1:{server.port}/")
         channel.deliver(r.delivery(data="{}"))
         channel.deliver(r.delivery(data="{}"))
+        kept = [len(lane.session.cookies) for lane in channel._wire._idle]
         channel.close()
 
+    assert kept == [0]
     assert b"cookie" not in b"".join(seen).lower()
 
 
