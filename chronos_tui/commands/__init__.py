@@ -16,9 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `chronos`; return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if "_ARGCOMPLETE" in os.environ:
-        from chronos_tui.commands import completing
+        from chronos_tui.commands.completing import answer
 
-        completing.answer()
+        answer()
     return failure.guarded(PROGRAM, lambda: _run(words), os.environ)
 
 
