@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import claiming, enqueueing, listing, machine, webhooks
+from benchmarks import claiming, enqueueing, listing, machine, mails, programs, truth, webhooks
 from benchmarks.measure import Bench, Row
 
 Measure = Callable[[Bench], Iterable[Row]]
@@ -25,6 +25,12 @@ ROWS: dict[str, tuple[Measure, ...]] = {
     "claim": (claiming.one_by_one, claiming.grouped, claiming.long_queue),
     "list": (listing.pages, listing.free_text),
     "webhook": (webhooks.fast_sink, webhooks.slow_sink),
+    "mail": (mails.starttls,),
+    "audit": (truth.verification,),
+    "sync": (truth.syncs,),
+    "send": (programs.send,),
+    "ready": (programs.ready,),
+    "idle": (programs.idle,),
 }
 _COLUMNS = ("work", "compared with", "goal", "ours", "theirs", "ratio", "verdict")
 

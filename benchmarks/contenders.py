@@ -23,16 +23,22 @@ environment: development
 instance: bench.example.org
 outbox: {{senders: {senders}}}
 targets:
-  flow: {{channel: webhook, url: "{url}", max_in_flight: {senders}, timeout: 10s}}
+  flow: {target}
 {more}
 """
 
 
-def open_engine(directory: Path, *, url: str = "http://127.0.0.1:9/", senders: int = 8, more: str = "") -> Engine:
-    """Open an engine on `directory` with one webhook target. `more`: further lines of its configuration."""
+def open_engine(
+    directory: Path, *, url: str = "http://127.0.0.1:9/", senders: int = 8, target: str = "", more: str = ""
+) -> Engine:
+    """Open an engine on `directory` with one target: a webhook to `url`, or what `target` says.
+
+    `more`: further lines of its configuration.
+    """
     config = directory / "config.yaml"
     if not config.exists():
-        config.write_text(_CONFIG.format(url=url, senders=senders, more=more), encoding="utf-8")
+        target = target or f'{{channel: webhook, url: "{url}", max_in_flight: {senders}, timeout: 10s}}'
+        config.write_text(_CONFIG.format(target=target, senders=senders, more=more), encoding="utf-8")
         config.chmod(0o600)
     env = {"CHRONOS_SECRET_SMTP": "correct horse", "HOME": str(directory)}
     return Engine.open(paths(str(directory), None, env), env, actor="bench")
