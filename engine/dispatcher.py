@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import ChronosError, Sent, TryAgain
 from engine.host.log import Log
-from engine.model import DELIVERED, Outcome, State
+from engine.model import Outcome, State
 from engine.operations import bulk, delivering, holding, housekeeping
 from engine.operations.context import Context
 from engine.operations.delivering import Claimed, Deposed, Finish, Plan
 from engine.rules.decide import ABANDONED
-from engine.senders import OpenChannel, Result, SenderPool
+from engine.senders import OpenChannel, Result, Seats, SenderPool
 from engine.store import attempts, leader
 from engine.store.tx import Tx
+from engine.tally import Tally
 
 if TYPE_CHECKING:
     from schedule import Scheduler
@@ -26,29 +26,12 @@ POLL_MS = 100  # how soon another process's message is seen
 HEARTBEAT_MS = 5_000
 PACE_MS = 60_000
 TIMED_MS = 1_000  # expiry, routes, holds, leases
+_INDEX_BUSY_MS = 10_000
 _PAUSE_MS = 500  # after a turn that the database refused
 _DEFECT_PAUSE_MS = 1_000
 _MOST_CLAIMS = 64
 _MOST_BYTES_IN_FLIGHT = 128 * 1024 * 1024
 _FAR_MS = 3_600_000
-
-
-@dataclass(slots=True)
-class _Seat:
-    """A message on the wire: its fence, its lane, and the bytes it keeps in memory."""
-
-    attempt_no: int
-    lane: str
-    size_bytes: int = 0
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this process did since it took over; for status and the log."""
-
-    delivered: int = 0
-    failed: int = 0
-    defects: int = 0
 
 
 class Dispatcher:
@@ -69,16 +52,15 @@ class Dispatcher:
         self._wake = threading.Event()
         self._results: deque[Result] = deque()
         self._pending: list[Finish] = []
-        self._in_flight: dict[int, _Seat] = {}
-        self._lanes: Counter[str] = Counter()
+        self._seats = Seats()
+        self._begun = False
         self._draining = False
         self._stopped = False
         self._last_turn_ms = context.clock.monotonic_ms()
-        self._due = {"heartbeat": 0, "timed": 0, "index": 0, "pace": 0}
+        self._due = {"heartbeat": 0, "timed": 0, "index": 0, "index_busy": 0, "pace": 0}
         self._look_at_ms = 0
         self._trouble = ""
-        self._took_ms: list[int] = []
-        self.tally = Tally()
+        self.tally = Tally(log)
         senders = context.settings.outbox["senders"]
         self.pool = SenderPool(senders, open_channel, self._take_result, context.clock.monotonic_ms, log)
         self._watch = context.database.watch()
@@ -98,11 +80,11 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         """How many messages are on the wire."""
-        return len(self._in_flight)
+        return len(self._seats)
 
     @property
     def _unrecorded(self) -> bool:
-        return bool(self._in_flight or self._results or self._pending)
+        return bool(self._results or self._pending or self._seats.waited_for())
 
     def turning(self, within_ms: int = 10_000) -> bool:
         """Whether the thread came round lately: what a watchdog asks."""
@@ -135,7 +117,6 @@ class Dispatcher:
 
     def _run(self) -> None:
         try:
-            self._begin()
             while not self._stopped:
                 self._last_turn_ms = self._context.clock.monotonic_ms()
                 wait_ms = self._guarded_turn()
@@ -154,7 +135,11 @@ class Dispatcher:
         database = self._context.database
         while taken := database.write(lambda tx: delivering.reclaim_orphans(tx, self._context, self._epoch)):
             self._log.event("WARNING", "orphans_taken_up", count=taken)
-        if resumed := bulk.resume_unfinished(self._context):
+        self._begun = True
+        self._guarded(self._finish_bulks)
+
+    def _finish_bulks(self, context: Context) -> None:
+        if resumed := bulk.resume_unfinished(context):
             self._log.event("WARNING", "bulk_acts_finished", count=resumed)
 
     def _guarded_turn(self) -> int:
@@ -169,10 +154,13 @@ class Dispatcher:
             self.tally.defects += 1
             self._log.event("ERROR", "dispatcher_defect", error=error, count=self.tally.defects)
             return _DEFECT_PAUSE_MS
+        return wait_ms
+
+    def _wrote(self) -> None:
+        """A write went through: whatever the database refused before is over."""
         if self._trouble:
             self._log.event("INFO", "database_recovered", after=self._trouble)
             self._trouble = ""
-        return wait_ms
 
     def _report_trouble(self, error: ChronosError) -> None:
         if type(error).__name__ != self._trouble:
@@ -181,6 +169,8 @@ class Dispatcher:
 
     def _turn(self) -> int:
         """One round; return how long to wait for the next unless woken (ms)."""
+        if not self._begun:
+            self._begin()
         self._pending += self._collect()
         self._keep_house()
         plan = self._look()
@@ -196,65 +186,32 @@ class Dispatcher:
         while self._results:
             result = self._results.popleft()
             # The wire is free again before the outcome is stored, so that finish and next claim share a commit.
-            if not self._release_seat(result.message_id, result.attempt_no):
+            if not self._seats.release((result.message_id, result.attempt_no)):
                 self._log.event("WARNING", "late_result", message_id=result.message_id, attempt=result.attempt_no)
             finishes.append(Finish(result.message_id, result.attempt_no, result.outcome))
-            self._note(result)
+            self.tally.note(result)
         return finishes
-
-    def _note(self, result: Result) -> None:
-        good = result.outcome.kind == DELIVERED
-        self.tally.delivered += good
-        self.tally.failed += not good
-        self._took_ms.append(result.took_ms)
-        self._log.event(
-            "INFO" if good else "WARNING",
-            "delivered" if good else "attempt_failed",
-            message_id=result.message_id,
-            attempt=result.attempt_no,
-            target=result.lane,
-            outcome=result.outcome.kind,
-            code=result.outcome.code,
-            detail="" if good else result.outcome.detail[:200],
-            took_ms=result.took_ms,
-        )
-
-    def _report_pace(self) -> None:
-        """One line a minute in the performance log, none when nothing was sent."""
-        took_ms, self._took_ms = sorted(self._took_ms), []
-        if not took_ms:
-            return
-        self._log.event(
-            "INFO",
-            "pace",
-            channel="performance",
-            attempts=len(took_ms),
-            median_ms=took_ms[len(took_ms) // 2],
-            p95_ms=took_ms[len(took_ms) * 95 // 100],
-            max_ms=took_ms[-1],
-            delivered_total=self.tally.delivered,
-            failed_total=self.tally.failed,
-            wal_bytes=self._context.database.wal_bytes,
-        )
 
     def _look(self) -> Plan:
         """Plan the next claims, if there is a reason to look."""
         now_ms = self._context.clock.now_ms()
         if self._draining or self._stopped:
             return Plan((), now_ms + _FAR_MS)
-        free = self.pool.most - len(self._in_flight)
-        if free <= 0 or sum(seat.size_bytes for seat in self._in_flight.values()) > _MOST_BYTES_IN_FLIGHT:
+        free = self.pool.most - len(self._seats)
+        if free <= 0 or self._seats.bytes > _MOST_BYTES_IN_FLIGHT:
             return Plan((), now_ms + _FAR_MS)
         if not (self._pending or self._watch.moved() or now_ms >= self._look_at_ms):
             return Plan((), self._look_at_ms)
         most = min(free, _MOST_CLAIMS)
-        plan = self._context.database.read(lambda tx: delivering.plan(tx, self._context, seats=self._seats, most=most))
+        plan = self._context.database.read(
+            lambda tx: delivering.plan(tx, self._context, seats=self._free_seats, most=most)
+        )
         self._look_at_ms = plan.wake_ms
         return plan
 
-    def _seats(self, lane: str) -> int:
+    def _free_seats(self, lane: str) -> int:
         spec = self._context.settings.targets.get(lane)
-        return (spec.max_in_flight if spec else 4) - self._lanes[lane]
+        return (spec.max_in_flight if spec else 4) - self._seats.of_lane(lane)
 
     def _commit(self, plan: Plan) -> None:
         """Finish and claim in one transaction: one fsync for all of it."""
@@ -264,6 +221,7 @@ class Dispatcher:
         except BaseException:
             self._pending = pending + self._pending
             raise
+        self._wrote()
         if pending or claimed:
             self._look_at_ms = 0
         self._hand_over(claimed)
@@ -280,31 +238,35 @@ class Dispatcher:
         return delivering.claim(tx, self._context, self._epoch, plan.candidates)
 
     def _hand_over(self, claimed: list[Claimed]) -> None:
+        now_ms = self._context.clock.monotonic_ms()
         for one in claimed:
-            self._in_flight[one.taken.id] = _Seat(one.taken.attempt_no, one.lane)
-            self._lanes[one.lane] += 1
-        for one in claimed:
-            if one.spec is None:
-                detail = f"target {one.target} is no longer configured; configure it again or cancel the message"
-                self._fail(one, Outcome(Sent.MISCONFIGURED, detail))
-                continue
-            try:
-                delivery = self._context.database.read(lambda tx, one=one: delivering.load(tx, self._context, one))  # type: ignore[misc]
-            except ChronosError as error:
-                self._fail(one, Outcome(ABANDONED, f"not sent, its content could not be read: {error}"))
-                continue
-            self._in_flight[one.taken.id].size_bytes = sum(len(file.content) for file in delivery.content.attachments)
-            self.pool.submit(delivery)
+            self._seats.take((one.taken.id, one.taken.attempt_no), one.lane, now_ms + delivering.lease_ms(one.spec))
+        waiting = deque(claimed)
+        try:
+            while waiting:
+                self._send(waiting[0])
+                waiting.popleft()
+        except BaseException:
+            for one in waiting:
+                self._fail(one, Outcome(Sent.NO, "not sent: a defect of the engine; see 'chronos log'"))
+            raise
+
+    def _send(self, one: Claimed) -> None:
+        if one.spec is None:
+            detail = f"target {one.target} is no longer configured; configure it again or cancel the message"
+            self._fail(one, Outcome(Sent.MISCONFIGURED, detail))
+            return
+        try:
+            delivery = self._context.database.read(lambda tx: delivering.load(tx, self._context, one))
+        except ChronosError as error:
+            self._fail(one, Outcome(Sent.NO, f"not sent, its content could not be read: {error}"))
+            return
+        size_bytes = sum(len(file.content) for file in delivery.content.attachments)
+        self._seats.load((one.taken.id, one.taken.attempt_no), size_bytes)
+        self.pool.submit(delivery)
 
     def _fail(self, one: Claimed, outcome: Outcome) -> None:
         self._take_result(Result(one.taken.id, one.taken.attempt_no, one.lane, outcome, 0))
-
-    def _release_seat(self, message_id: int, attempt_no: int) -> bool:
-        seat = self._in_flight.get(message_id)
-        if seat is None or seat.attempt_no != attempt_no:
-            return False
-        self._lanes[self._in_flight.pop(message_id).lane] -= 1
-        return True
 
     # Time
 
@@ -330,10 +292,17 @@ class Dispatcher:
             self._reclaim_overdue()
             self._scheduler.run_pending()
         if self._is_time("pace", PACE_MS):
-            self._report_pace()
-        if not self._in_flight and self._is_time("index", TIMED_MS):
-            while housekeeping.index_text(context) and not self._wake.is_set():
+            self.tally.report_pace(context.database.wal_bytes)
+        self._index()
+
+    def _index(self) -> None:
+        """Fill the free text index while nothing is on the wire; under steady load, a slice now and then."""
+        busy = len(self._seats) > 0
+        if self._is_time("index", TIMED_MS) and not busy:
+            while housekeeping.index_text(self._context) and not self._wake.is_set():
                 pass
+        if self._is_time("index_busy", _INDEX_BUSY_MS) and busy:
+            housekeeping.index_text(self._context)
 
     def _end_holds(self) -> int:
         now_ms = self._context.clock.now_ms()
@@ -342,16 +311,20 @@ class Dispatcher:
         return holding.end_run_out(self._context)
 
     def _reclaim_overdue(self) -> None:
-        overdue = self._context.database.read(
-            lambda tx: attempts.overdue(tx, self._epoch, self._context.clock.now_ms())
-        )
+        """Give up on senders past their lease, and take back what a defect left without a seat."""
+        clock = self._context.clock
+        late = self._seats.late(clock.monotonic_ms())
+        rows = self._context.database.read(lambda tx: attempts.overdue(tx, self._epoch, clock.now_ms()))
+        known = {(one.message_id, one.attempt_no) for one in self._pending}
+        known |= {(one.message_id, one.attempt_no) for one in list(self._results)}
+        overdue = [*late, *(row for row in rows if row not in self._seats and row not in known)]
         if not overdue:
             return
         for message_id, attempt_no in overdue:
             self._log.event("ERROR", "lease_overdue", message_id=message_id, attempt=attempt_no)
-        self._context.database.write(lambda tx: delivering.reclaim_overdue(tx, self._context, self._epoch))
-        for message_id, attempt_no in overdue:
-            self._release_seat(message_id, attempt_no)
+        self._context.database.write(lambda tx: delivering.reclaim_overdue(tx, self._context, self._epoch, overdue))
+        self._seats.give_up(late)
+        self._look_at_ms = 0
 
     def _beat(self) -> None:
         state = "draining" if self._draining else "running"
@@ -359,12 +332,14 @@ class Dispatcher:
         params = {"epoch": self._epoch, "state": state, "now_ms": now_ms}
         if not self._context.database.write(lambda tx: leader.beat(tx, **params)):  # type: ignore[arg-type]
             raise Deposed("the heartbeat found another epoch")
+        self._wrote()
 
     def _housekeeper(self) -> Scheduler:
         import schedule
 
         scheduler: Scheduler = schedule.Scheduler()
-        scheduler.every(1).minutes.do(self._guarded, housekeeping.retain)
+        scheduler.every(5).seconds.do(self._guarded, housekeeping.retain)  # 500 rows each: 8 million a day
+        scheduler.every(1).minutes.do(self._guarded, self._finish_bulks)  # of a command that was killed meanwhile
         return scheduler
 
     def _guarded(self, job: Callable[[Context], object]) -> None:
@@ -378,7 +353,7 @@ class Dispatcher:
         """Record what ended meanwhile, and what we no longer wait for."""
         finishes = self._pending + self._collect()
         outcome = Outcome(ABANDONED, "the engine stopped before an answer came; whether it arrived is unknown")
-        finishes += [Finish(key, seat.attempt_no, outcome) for key, seat in self._in_flight.items()]
+        finishes += [Finish(message_id, attempt_no, outcome) for message_id, attempt_no in self._seats.waited_for()]
         now_ms = self._context.clock.now_ms()
 
         def work(tx: Tx) -> None:

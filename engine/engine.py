@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine import __version__
-from engine.errors import AlreadyOwned, ConfigError
+from engine.errors import AlreadyOwned, ConfigError, TryAgain
 from engine.intake import Intake
 from engine.model import Content, Hold, Role
 from engine.operations import acts, bulk, configuring, holding, reading
@@ -117,9 +117,13 @@ class Engine(Intake):
         if self._dispatcher is not None:
             clean = self._dispatcher.stop(drain_ms)
             self._dispatcher = None
-            self.context.database.checkpoint(truncate=True)
-            self._lock.release()
-            self.role = Role.ATTACHED
+            try:
+                self.context.database.checkpoint(truncate=True)
+            except TryAgain as error:  # a full or failed disk; the log is folded in by the next owner
+                self._log.event("WARNING", "log_not_folded", reason=str(error))
+            finally:
+                self._lock.release()
+                self.role = Role.ATTACHED
         return clean
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
-"""The bounded pool of sender threads. They do network only: no database, no decisions. Daemons, so no exit waits."""
+"""The bounded pool of sender threads, and the seats on the wire. No database, no decisions. Daemons: no exit waits."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -32,6 +33,74 @@ class Result:
     took_ms: int
 
 
+Fence = tuple[int, int]
+"""A message's id and the number of its attempt."""
+
+
+@dataclass(slots=True)
+class _Seat:
+    lane: str
+    lease_until_ms: int
+    size_bytes: int = 0
+    given_up: bool = False
+
+
+class Seats:
+    """What is on the wire, by fence. A seat past its lease stays taken until the sender comes back: its thread is.
+
+    Leases by the monotonic clock: a wall clock that is set forward must cut nobody off. Changed by one thread, may be
+    looked at by others.
+    """
+
+    def __init__(self) -> None:
+        self._seats: dict[Fence, _Seat] = {}
+        self._lanes: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    def __contains__(self, fence: object) -> bool:
+        return fence in self._seats
+
+    @property
+    def bytes(self) -> int:
+        """How much content is in memory."""
+        return sum(seat.size_bytes for seat in self._seats.values())
+
+    def of_lane(self, lane: str) -> int:
+        """Return how many of a lane are taken."""
+        return self._lanes[lane]
+
+    def take(self, fence: Fence, lane: str, lease_until_ms: int) -> None:
+        self._seats[fence] = _Seat(lane, lease_until_ms)
+        self._lanes[lane] += 1
+
+    def load(self, fence: Fence, size_bytes: int) -> None:
+        """Note what the message keeps in memory."""
+        self._seats[fence].size_bytes = size_bytes
+
+    def release(self, fence: Fence) -> bool:
+        """Free the seat; return whether its attempt was still waited for."""
+        seat = self._seats.pop(fence, None)
+        if seat is None:
+            return False
+        self._lanes[seat.lane] -= 1
+        return not seat.given_up
+
+    def waited_for(self) -> list[Fence]:
+        """Return those that are not given up."""
+        return [fence for fence, seat in list(self._seats.items()) if not seat.given_up]
+
+    def late(self, now_ms: int) -> list[Fence]:
+        """Return those waited for beyond their lease."""
+        return [fence for fence in self.waited_for() if now_ms >= self._seats[fence].lease_until_ms]
+
+    def give_up(self, fences: list[Fence]) -> None:
+        """Wait for them no longer."""
+        for fence in fences:
+            self._seats[fence].given_up = True
+
+
 @dataclass(slots=True)
 class _Open:
     """An open channel and how many threads are using it. `retired`: close it when the last one leaves."""
@@ -40,6 +109,7 @@ class _Open:
     channel: Channel
     users: int = 0
     retired: bool = False
+    closed: bool = False
 
 
 @dataclass(slots=True)
@@ -120,9 +190,8 @@ class SenderPool:
             return Outcome(Sent.MISCONFIGURED, _clean(f"the channel could not be opened: {type(error).__name__}"))
         try:
             receipt = entry.channel.deliver(delivery)
-            return Outcome(
-                DELIVERED, _clean(receipt.detail), receipt.code, accepted=receipt.accepted, refused=receipt.refused
-            )
+            words, code = _clean(receipt.detail), _clean(receipt.code)
+            return Outcome(DELIVERED, words, code, accepted=receipt.accepted, refused=receipt.refused)
         except DeliveryError as error:
             return Outcome(
                 error.sent.value,
@@ -169,16 +238,21 @@ class SenderPool:
     def _leave(self, entry: _Open) -> None:
         with self._shared.lock:
             entry.users -= 1
-            last = entry.retired and entry.users == 0
-        if last:
-            entry.channel.close()
+        if entry.retired:
+            self._close_idle([entry])
 
     def _close_idle(self, entries: list[_Open]) -> None:
+        """Close what nobody uses any more, once each."""
         for entry in entries:
             with self._shared.lock:
-                idle = entry.users == 0
-            if idle:
+                mine = entry.users == 0 and not entry.closed
+                entry.closed = entry.closed or mine
+            if not mine:
+                continue
+            try:
                 entry.channel.close()
+            except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
+                self._log.event("ERROR", "channel_defect", error=error, target=entry.spec.name)
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from engine.errors import ChronosError
@@ -21,6 +21,7 @@ LEASE_MARGIN_MS = 30_000
 
 _FAR_MS = 3_600_000  # look again at least every hour, whatever the rows say
 _PRIORITIES = (3, 2, 1, 0)
+_PAST_HELD = 500
 
 
 class Deposed(ChronosError):
@@ -64,23 +65,38 @@ def plan(tx: Tx, context: Context, *, seats: Callable[[str], int], most: int) ->
     scopes = {hold.scope: hold for hold in lanes.active_holds(tx, now_ms)}
     wake_ms = min([now_ms + _FAR_MS, *(hold.until_ms for hold in scopes.values())])
     found: list[tuple[int, int, int, Candidate]] = []
+    rooms: dict[str, int] = {}
     if "all" in scopes:
         return Plan((), wake_ms)
+    # A hold on one ad hoc address concerns a part of its lane: look further than at the heads.
+    further = _PAST_HELD if any(scope.count(":") > 1 for scope in scopes) else 0
     for lane, template in attempts.partitions(tx):
         if f"target:{lane}" in scopes or (template and f"template:{template}" in scopes):
             continue
-        spec = context.settings.targets.get(lane)
-        room, again_ms = lanekeeping.room(known.get(lane) or lanes.Lane(lane), spec, now_ms)
-        room = min(room, seats(lane), most)
-        if room <= 0:
-            wake_ms = min(wake_ms, again_ms)
+        if lane not in rooms:
+            spec = context.settings.targets.get(lane)
+            allowed, again_ms = lanekeeping.room(known.get(lane) or lanes.Lane(lane), spec, now_ms)
+            if allowed <= 0:
+                wake_ms = min(wake_ms, again_ms)
+            rooms[lane] = min(allowed, seats(lane), most)  # no seat: the end of an attempt wakes us
+        if rooms[lane] <= 0:
             continue
-        heads, next_ms = _heads(tx, lane, template, now_ms, room)
+        heads, next_ms = _heads(tx, lane, template, now_ms, rooms[lane] + further)
         wake_ms = min(wake_ms, next_ms or wake_ms)
-        heads = [head for head in heads if f"channel:{head.channel}" not in scopes]
+        heads = [head for head in heads if not _is_held(head, scopes)][: rooms[lane]]
         found += [(-head.priority, rank, head.due_ms, head) for rank, head in enumerate(heads)]
     found.sort(key=lambda item: item[:3])
-    return Plan(tuple(item[3] for item in found[:most]), wake_ms)
+    return Plan(_within(rooms, [item[3] for item in found])[:most], wake_ms)
+
+
+def _within(rooms: dict[str, int], candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Keep what fits into each lane's room, which its templates share."""
+    chosen = []
+    for candidate in candidates:
+        if rooms[candidate.lane] > 0:
+            rooms[candidate.lane] -= 1
+            chosen.append(candidate)
+    return tuple(chosen)
 
 
 def _heads(tx: Tx, lane: str, template: str, now_ms: int, room: int) -> tuple[list[Candidate], int | None]:
@@ -109,7 +125,7 @@ def claim(tx: Tx, context: Context, epoch: int, candidates: Sequence[Candidate])
         if _is_held(candidate, scopes):
             continue
         spec = target_spec(context.settings, candidate.target)
-        lease_until_ms = now_ms + (spec.timeout_ms if spec else 0) + LEASE_MARGIN_MS
+        lease_until_ms = now_ms + lease_ms(spec)
         taken = attempts.take(tx, candidate, now_ms=now_ms, lease_until_ms=lease_until_ms, epoch=epoch)
         if taken is None:
             continue
@@ -120,9 +136,15 @@ def claim(tx: Tx, context: Context, epoch: int, candidates: Sequence[Candidate])
     return claimed
 
 
-def _is_held(candidate: Candidate, scopes: set[str]) -> bool:
-    own = {"all", f"channel:{candidate.channel}", f"target:{candidate.lane}", f"template:{candidate.template}"}
-    return bool(own & scopes)
+def _is_held(candidate: Candidate, scopes: Collection[str]) -> bool:
+    own = ("all", f"channel:{candidate.channel}", f"target:{candidate.lane}", f"target:{candidate.target}",
+           f"template:{candidate.template}")
+    return any(scope in scopes for scope in own)
+
+
+def lease_ms(spec: TargetSpec | None) -> int:
+    """Return how long an attempt may take before its message is taken back, in ms."""
+    return (spec.timeout_ms if spec else 0) + LEASE_MARGIN_MS
 
 
 def _note_claim(tx: Tx, changed: dict[str, lanes.Lane], name: str, spec: TargetSpec | None, now_ms: int) -> None:
@@ -241,6 +263,8 @@ def hop(tx: Tx, context: Context, message: Message, step: RouteStep, why: str) -
     steps = context.settings.routes[message.route]
     number = message.hop + 1
     later = steps[number + 1].after_ms if number + 1 < len(steps) else None
+    # A message with a send time counts from there, as its first step did.
+    start_ms = message.hop_ms - step.after_ms if message.hop_ms is not None else message.created_ms
     reason = f"{message.target}: {why}; the route {message.route} went on to {step.target}"
     params = {
         "id": message.id,
@@ -249,7 +273,7 @@ def hop(tx: Tx, context: Context, message: Message, step: RouteStep, why: str) -
         "lane": (spec.lane or spec.name) if spec else step.target,
         "channel": spec.channel if spec else message.channel,
         "hop": number,
-        "hop_ms": message.created_ms + later if later is not None else None,
+        "hop_ms": start_ms + later if later is not None else None,
         "now_ms": now_ms,
         "reason": reason,
     }
@@ -267,9 +291,7 @@ def reclaim_orphans(tx: Tx, context: Context, epoch: int) -> int:
     return len(rows)
 
 
-def reclaim_overdue(tx: Tx, context: Context, epoch: int) -> int:
-    """Take back our own attempts past their lease, whose sender did not come back; return how many."""
-    rows = attempts.overdue(tx, epoch, context.clock.now_ms())
+def reclaim_overdue(tx: Tx, context: Context, epoch: int, fences: Sequence[tuple[int, int]]) -> None:
+    """Take back our own attempts, by (message, attempt), whose sender did not come back within the lease."""
     outcome = Outcome(ABANDONED, "no answer within the lease; whether it arrived is unknown")
-    finish(tx, context, epoch, [Finish(message_id, no, outcome) for message_id, no in rows])
-    return len(rows)
+    finish(tx, context, epoch, [Finish(message_id, attempt_no, outcome) for message_id, attempt_no in fences])
