@@ -1,7 +1,7 @@
 """One SMTP connection: opened and logged in by yagmail, then spoken to by smtplib. Knows no message, only bytes.
 
 yagmail brings the connection up (connect, STARTTLS, login). What it does beyond that is left alone: see
-docs/decisions/0010-smtp.md.
+docs/decisions/010-smtp-by-yagmail-as-far-as-it-is-safe.md.
 """
 
 from __future__ import annotations
