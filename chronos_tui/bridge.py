@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from engine.host.sink import Sink as Sink
     from engine.host.systemd import notify as notify
     from engine.host.systemd import watchdog_interval_s as watchdog_interval_s
+    from engine.intake import Intake as Intake
     from engine.model import Attachment as Attachment
     from engine.model import Attempt as Attempt
     from engine.model import Content as Content
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from engine.operations.bulk import Frozen as Frozen
     from engine.operations.configuring import load as load_settings
     from engine.operations.configuring import load_light as load_settings_light
+    from engine.operations.enqueue import Enqueued as Enqueued
     from engine.operations.health import Check as Check
     from engine.operations.health import Level as Level
     from engine.operations.reading import Detail as Detail
@@ -116,6 +118,7 @@ _HOMES = {
     "engine.host.process": ("harden",),
     "engine.host.sink": ("Sink",),
     "engine.host.systemd": ("notify", "watchdog_interval_s"),
+    "engine.intake": ("Intake",),
     "engine.model": (
         "Attachment",
         "Attempt",
@@ -132,6 +135,7 @@ _HOMES = {
     "engine.operations.auditing": ("AuditEntry=Entry",),
     "engine.operations.bulk": ("Bulk", "Frozen"),
     "engine.operations.configuring": ("load_settings=load", "load_settings_light=load_light"),
+    "engine.operations.enqueue": ("Enqueued",),
     "engine.operations.health": ("Check", "Level"),
     "engine.operations.reading": ("Detail", "Page", "TargetState"),
     "engine.rules.durations": (

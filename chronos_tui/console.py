@@ -22,6 +22,16 @@ _LOOK_S = 0.02
 _QUIET = frozenset({"dead", "uncertain", "config_refused"})
 """Said otherwise: with the attempt that decided it, or by the program itself."""
 
+_SENTENCES = {
+    "demo_listening": "the demo's mail server listens on port {smtp_port}, its web server on port {http_port}",
+    "orphans_taken_up": "took up {count} messages that an engine left on the wire when it died",
+    "config_reloaded": "the configuration was reloaded",
+    "config_warning": "note: {reason}",
+    "stopping": "stopping ({signal}): what is on the wire may finish",
+    "stopped": "stopped",
+    "dispatcher_ended": "deliveries ended",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Event:
@@ -104,6 +114,8 @@ class Console:
             return self._failure(fields)
         if event.name == "demo_received" and isinstance(what := fields.get("what"), dict):
             return _received(str(fields.get("kind")), what)
+        if event.name in _SENTENCES:
+            return _SENTENCES[event.name].format(**fields)
         said = " ".join(f"{key}={value}" for key, value in fields.items())
         mark = "" if event.level == "INFO" else f"{event.level.lower()}: "
         return f"{mark}{event.name.replace('_', ' ')} {said}".rstrip()
@@ -122,6 +134,8 @@ class Console:
         if attempt.next_ms is not None:
             wait_ms = max(0, attempt.next_ms - (attempt.finished_ms or attempt.started_ms))
             return f"{said}; next try in {bridge.format_duration(wait_ms)}"
+        if state == bridge.State.QUEUED:
+            return f"{said}; its route goes on"
         return f"{said}; {state}: {attempt.rule}"
 
     def _recorded(self, fields: Mapping[str, object]) -> tuple[bridge.Attempt | None, str]:
@@ -144,5 +158,7 @@ class Console:
 def _received(kind: str, fields: Mapping[str, object]) -> str:
     kept = f" and kept it as demo-inbox/{fields['file']}" if fields.get("file") else ""
     if kind == "mail":
-        return f"the demo's mail server took a mail for {fields.get('to')}{kept}"
+        to = fields.get("to")
+        people = ", ".join(map(str, to)) if isinstance(to, list | tuple) else to
+        return f"the demo's mail server took a mail for {people}{kept}"
     return f"the demo's web server answered {fields.get('status')} to a webhook on {fields.get('path')}{kept}"

@@ -115,11 +115,12 @@ def _clean(part: Part) -> Painted:
 
 def _give_way(columns: Sequence[Column], widths: list[int], total: int) -> None:
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - total
-    for index in sorted(range(len(widths)), key=lambda index: -widths[index]):
-        if over > 0 and columns[index].flexible:
-            cut = min(over, max(0, widths[index] - _NARROWEST))
-            widths[index] -= cut
-            over -= cut
+    while over > 0:
+        widest = max((i for i, column in enumerate(columns) if column.flexible), key=lambda i: widths[i], default=None)
+        if widest is None or widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
+        over -= 1
 
 
 def _row(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:

@@ -86,22 +86,27 @@ def send(session: Session, given: Arguments) -> int:
     if given.template is not None or given.var:
         raise bridge.NotPossible("send --template: not available in this version; give --text or --text-file")
     _check_exclusive(given)
-    with session.engine() as engine:
-        most_bytes = engine.settings.outbox["max_message_bytes"]
-        new = _new_message(session, given, most_bytes)
-        done = engine.enqueue(new)
-        if not session.out.for_people and given.wait_ms is None:
-            session.out.document(_document(done.message, created=done.created))
-        elif session.out.for_people:
-            print(done.message.uid, flush=True)
-        if not done.created:
-            session.out.note(f"already queued under this idempotency key as #{done.message.id}")
+    with session.intake(waiting=given.wait_ms is not None) as intake:
+        new = _new_message(session, given, intake.settings.outbox["max_message_bytes"])
+        done = intake.enqueue(new)
+        _say_queued(session, done, last=given.wait_ms is None)
         if given.wait_ms is None:
             return 0
-        found = engine.wait_until_settled(done.message.uid, given.wait_ms).message
-        if not session.out.for_people:
+        assert isinstance(intake, bridge.Engine)
+        found = intake.wait_until_settled(done.message.uid, given.wait_ms).message
+        if session.out.json:
             session.out.document(_document(found, created=done.created))
-        return _after_wait(engine, found, given.wait_ms)
+        return _after_wait(intake, found, given.wait_ms)
+
+
+def _say_queued(session: Session, done: bridge.Enqueued, *, last: bool) -> None:
+    """Print the uid as soon as it is safe; the one document only where nothing follows."""
+    if not session.out.json:
+        print(done.message.uid, flush=True)
+    elif last:
+        session.out.document(_document(done.message, created=done.created))
+    if not done.created:
+        session.out.note(f"already queued under this idempotency key as #{done.message.id}")
 
 
 def _check_exclusive(given: Arguments) -> None:

@@ -33,6 +33,19 @@ class Session:
         finally:
             engine.close()
 
+    @contextlib.contextmanager
+    def intake(self, *, waiting: bool) -> Iterator[bridge.Intake]:
+        """Open the data directory to take a message; waiting: the whole engine, which can watch what becomes of it."""
+        if waiting:
+            with self.engine() as engine:
+                yield engine
+            return
+        intake = bridge.Intake.open(self.paths(), self.env, actor=actor(self.env))
+        try:
+            yield intake
+        finally:
+            intake.close()
+
     def settings(self) -> bridge.Settings:
         """Read the configuration anew, with the origin of each key. Raises ConfigError."""
         return bridge.load_settings(self.paths(), self.env)

@@ -29,11 +29,11 @@ def moment(at_ms: int) -> str:
 
 
 def relative(at_ms: int, now: int) -> str:
-    """Return "5 min ago", "in 2 h" or "now"."""
+    """Return "5 min ago", "in 2 h" or "now", in the greatest unit."""
     distance_ms = at_ms - now
     if abs(distance_ms) < 1_000:
         return "now"
-    words = bridge.format_duration(abs(distance_ms))
+    words = " ".join(bridge.format_duration(abs(distance_ms)).split()[:2])
     return f"in {words}" if distance_ms > 0 else f"{words} ago"
 
 
@@ -63,3 +63,16 @@ def local_zone(env: Mapping[str, str]) -> tzinfo:
             return ZoneInfo.from_file(file, key="local time")
     except (OSError, ValueError, KeyError):
         return datetime.fromtimestamp(now_ms() / 1000, UTC).astimezone().tzinfo or UTC
+
+
+def parse_since(text: str, env: Mapping[str, str]) -> int:
+    """Return the moment from which on to look: a duration counts back from now, "14:00" is the last one that was.
+
+    Raises BadInput.
+    """
+    now = now_ms()
+    try:
+        return now - bridge.parse_duration_ms(text)
+    except bridge.BadInput:
+        found = parse(text, env)
+    return found - 86_400_000 if found > now and ":" in text and len(text) <= len("14:00") else found

@@ -1,0 +1,54 @@
+"""`chronos status`: the situation at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chronos_tui.commands.output import Painted
+from chronos_tui.commands.parsing import Arguments, Verb
+from chronos_tui.commands.session import Session
+
+
+def status(session: Session, given: Arguments) -> int:
+    with session.engine() as engine:
+        found = engine.status()
+    if session.out.json:
+        session.out.document(found)
+        return 0
+    _say(session, "engine", _engine_words(found["engine"]), "" if found["engine"]["running"] else "warning")
+    if found["degraded"]:
+        _say(session, "database", "DEGRADED: nothing is taken; run 'chronos doctor --fix'", "failed")
+    counts = ", ".join(f"{number} {state}" for state, number in found["counts"].items() if number)
+    _say(session, "outbox", counts or "empty", "")
+    if found["oldest_due"]:
+        _say(session, "oldest due", found["oldest_due"], "")
+    for hold in found["holds"]:
+        reason = f" ({hold['reason']})" if hold["reason"] else ""
+        _say(session, "held", f"{hold['scope']} until {hold['until']} by {hold['by']}{reason}", "held")
+    for name, words in found["targets_in_trouble"].items():
+        _say(session, "target", f"{name}: {words}", "failed")
+    for incident in found["incidents"]:
+        words = f"{incident['kind']} {incident['subject']}, {incident['count']} times: {incident['detail']}"
+        _say(session, "incident", words, "failed")
+    _say(session, "audit", f"{found['audit']['seq']} entries", "")
+    return 0
+
+
+def _engine_words(engine: dict[str, Any]) -> str:
+    if not engine["running"]:
+        return "nobody delivers; start 'chronos-tui --engine-only'"
+    return f"pid {engine['pid']} ({engine['mode']}) since {engine['started']}, {engine['state']}"
+
+
+def _say(session: Session, title: str, words: str, style: str) -> None:
+    session.out.line(Painted(f"{title:<11}", "dim"), Painted(words, style))
+
+
+VERBS = (
+    Verb(
+        "status",
+        "show the situation: who delivers, what waits, what is wrong",
+        status,
+        ("chronos status", "chronos status --json"),
+    ),
+)
