@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from engine.errors import ChronosError, Sent, TryAgain
@@ -30,6 +31,7 @@ _INDEX_BUSY_MS = 10_000
 _PAUSE_MS = 500  # after a turn that the database refused
 _DEFECT_PAUSE_MS = 1_000
 _MOST_CLAIMS = 64
+_LOADED_TOGETHER = 16  # bounds what one read brings into memory at once
 _MOST_BYTES_IN_FLIGHT = 128 * 1024 * 1024
 _FAR_MS = 3_600_000
 
@@ -244,26 +246,32 @@ class Dispatcher:
         waiting = deque(claimed)
         try:
             while waiting:
-                self._send(waiting[0])
-                waiting.popleft()
+                few = list(islice(waiting, _LOADED_TOGETHER))
+                self._send(few)
+                for _ in few:
+                    waiting.popleft()
         except BaseException:
             for one in waiting:
                 self._fail(one, Outcome(Sent.NO, "not sent: a defect of the engine; see 'chronos log'"))
             raise
 
-    def _send(self, one: Claimed) -> None:
-        if one.spec is None:
-            detail = f"target {one.target} is no longer configured; configure it again or cancel the message"
-            self._fail(one, Outcome(Sent.MISCONFIGURED, detail))
-            return
+    def _send(self, few: list[Claimed]) -> None:
+        """Read what they say, in one snapshot, and put them on the wire."""
+        known = [one for one in few if one.spec is not None]
+        for one in few:
+            if one.spec is None:
+                detail = f"target {one.target} is no longer configured; configure it again or cancel the message"
+                self._fail(one, Outcome(Sent.MISCONFIGURED, detail))
         try:
-            delivery = self._context.database.read(lambda tx: delivering.load(tx, self._context, one))
+            loaded = self._context.database.read(lambda tx: [delivering.load(tx, self._context, one) for one in known])
         except ChronosError as error:
-            self._fail(one, Outcome(Sent.NO, f"not sent, its content could not be read: {error}"))
+            for one in known:
+                self._fail(one, Outcome(Sent.NO, f"not sent, its content could not be read: {error}"))
             return
-        size_bytes = sum(len(file.content) for file in delivery.content.attachments)
-        self._seats.load((one.taken.id, one.taken.attempt_no), size_bytes)
-        self.pool.submit(delivery)
+        for one, delivery in zip(known, loaded, strict=True):
+            size_bytes = sum(len(file.content) for file in delivery.content.attachments)
+            self._seats.load((one.taken.id, one.taken.attempt_no), size_bytes)
+            self.pool.submit(delivery)
 
     def _fail(self, one: Claimed, outcome: Outcome) -> None:
         self._take_result(Result(one.taken.id, one.taken.attempt_no, one.lane, outcome, 0))

@@ -249,6 +249,8 @@ class Engine(Intake):
         """Try a target as far as it goes without sending (with `send`: one test message). From this process."""
         from engine.operations.enqueue import resolve
 
+        if send:
+            acts.writable(self.context)
         spec, _steps = resolve(self.settings, name)
         channel = self._open_channel(spec)
         try:

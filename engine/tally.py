@@ -10,7 +10,7 @@ _DETAIL_CHARS = 200
 
 
 class Tally:
-    """Since this process took over: how many attempts were accepted, how many failed, how often the engine itself did."""
+    """Since this process took over: attempts accepted, attempts failed, defects of the engine itself."""
 
     def __init__(self, log: Log) -> None:
         self.delivered = 0

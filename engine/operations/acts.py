@@ -143,6 +143,9 @@ def undo(tx: Tx, context: Context, action: Action, message: Message, before: Sta
         (Action.HOLD, State.HELD): State.QUEUED,
         (Action.RELEASE, State.QUEUED): State.HELD,
     }.get((action, message.state))
+    if action == Action.CANCEL and message.state == State.SENDING and message.cancel_requested:
+        tx.run("messages.withdraw_cancel", {"id": message.id})
+        return "undone"
     if back is None or back not in {State.QUEUED, State.HELD}:
         return "kept"
     _move(tx, message, back, f"undone by {context.actor}" if back == State.HELD else "", message.due_ms, None)

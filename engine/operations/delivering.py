@@ -137,8 +137,13 @@ def claim(tx: Tx, context: Context, epoch: int, candidates: Sequence[Candidate])
 
 
 def _is_held(candidate: Candidate, scopes: Collection[str]) -> bool:
-    own = ("all", f"channel:{candidate.channel}", f"target:{candidate.lane}", f"target:{candidate.target}",
-           f"template:{candidate.template}")
+    own = (
+        "all",
+        f"channel:{candidate.channel}",
+        f"target:{candidate.lane}",
+        f"target:{candidate.target}",
+        f"template:{candidate.template}",
+    )
     return any(scope in scopes for scope in own)
 
 
@@ -216,12 +221,13 @@ def _finish_one(tx: Tx, context: Context, epoch: int, message: Message, one: Fin
         one.outcome,
         spec.retry if spec else RetryPolicy(),
         now_ms=now_ms,
-        rng=rng_for(context.seed, message.id, one.attempt_no),
+        rng=lambda: rng_for(context.seed, message.id, one.attempt_no),
         next_hop=next_step is not None,
     )
     ours = message.state == State.SENDING and message.attempts == one.attempt_no
     rule = decision.rule if ours else "came too late: the message had gone on without it"
-    attempts.end(tx, message.id, one.attempt_no, one.outcome, now_ms=now_ms, rule=rule, next_ms=decision.due_ms)
+    next_ms = decision.due_ms if ours else None
+    attempts.end(tx, message.id, one.attempt_no, one.outcome, now_ms=now_ms, rule=rule, next_ms=next_ms)
     if not ours:
         return None
     failed = decision.state != State.DELIVERED

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.errors import ChronosError, NotPossible
 from engine.host.locks import EngineLock
 from engine.host.paths import Paths
-from engine.operations import auditing, health
+from engine.operations import acts, auditing, health
 from engine.operations.context import Context
 from engine.operations.health import Check, Level
 
@@ -20,8 +20,10 @@ _MOST_FINDINGS = 10
 def examine(context: Context, paths: Paths, lock: EngineLock, env: Mapping[str, str], *, fix: bool) -> list[Check]:
     """Make every check, the slow ones too. With `fix`: permissions, and a rewrite after a failed disk.
 
-    Raises NotPossible when a rewrite is needed and an engine runs.
+    Raises NotPossible when a rewrite is needed and an engine runs, or to fix anything where opened read-only.
     """
+    if fix:
+        acts.writable(context)
     mended = _fix(context, paths, lock) if fix else []
     return [*mended, *_deep(context), *health.checks(context, paths, lock.owner(), env)]
 

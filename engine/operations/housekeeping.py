@@ -70,23 +70,27 @@ def retain(context: Context) -> int:
     for state, keep in keep_ms.items():
         params = {"state": state.value, "before_ms": now_ms - keep}
         if context.database.read(lambda tx, params=params: tx.rows("retention.old", params)):  # type: ignore[misc]
-            gone += context.database.write(lambda tx, params=params: _retain(tx, params))  # type: ignore[misc]
+            gone += context.database.write(lambda tx, params=params: _retain(tx, context, params))  # type: ignore[misc]
     if _has_old_bulks(context, now_ms):
         context.database.write(lambda tx: _forget_bulks(tx, now_ms))
     return gone
 
 
-def _retain(tx: Tx, params: dict[str, object]) -> int:
+def _retain(tx: Tx, context: Context, params: dict[str, object]) -> int:
     rows = tx.rows("retention.old", params)
     indexed = int(tx.value("search.indexed_id"))
-    for (message_id,) in rows:
+    blobs: set[str] = set()
+    for message_id, _key in rows:
         if message_id <= indexed:
             found = tx.row("retention.indexed_text", {"id": message_id})
             if found is not None:
                 tx.run("retention.forget_text", {"id": found[0], "subject": found[1], "text": found[2]})
+        blobs.update(row[0] for row in tx.rows("retention.blobs_of", {"id": message_id}))
         tx.run("retention.delete", {"id": message_id})
-    if rows:
-        tx.run("retention.delete_unused_blobs")
+    for sha256 in blobs:
+        tx.run("retention.delete_unused_blob", {"sha256": sha256})
+    for ordering_key in {key for _id, key in rows if key is not None}:
+        ordering.settle(tx, context.settings, ordering_key)  # a dead one may have held back its successors
     return len(rows)
 
 

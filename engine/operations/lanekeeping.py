@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from engine.errors import Sent
 from engine.model import DELIVERED, Message, Outcome, RetryPolicy, TargetSpec
+from engine.operations import acts
 from engine.operations.context import Context, target_spec, unknown_target
 from engine.rules import breaker, rate
 from engine.rules.breaker import BreakerState
@@ -61,6 +62,8 @@ def after_attempt(tx: Tx, context: Context, lane: Lane, message: Message, outcom
         return _disable(tx, context, lane, message, words_, now_ms)
     lane = replace(lane, last_failure_ms=now_ms, last_word=words_)
     if outcome.kind == Sent.THROTTLED:
+        if lane.breaker.state == BreakerState.HALF_OPEN:  # the probe was answered: the target is there
+            lane = _after_answer(tx, context, lane, message, now_ms)
         if outcome.retry_after_ms is None:
             return lane
         cap_ms = _policy(context, message).cap_ms
@@ -68,6 +71,9 @@ def after_attempt(tx: Tx, context: Context, lane: Lane, message: Message, outcom
     wrong = outcome.kind == Sent.MISCONFIGURED
     if wrong:
         lanes.raise_incident(tx, now_ms, "target.misconfigured", lane.lane, words_)
+    spec = target_spec(context.settings, message.target)
+    if spec is not None and not spec.breaker:
+        return lane
     after = breaker.on_failure(lane.breaker, now_ms, misconfigured=wrong, reason=words_)
     if after.state == BreakerState.OPEN and lane.breaker.state == BreakerState.CLOSED:
         detail: dict[str, object] = {"reason": clean(words_), "probe_at": rfc3339(after.probe_ms)}
@@ -98,6 +104,7 @@ def enable(context: Context, name: str) -> bool:
 
     Raises NotFound for a target nobody configured.
     """
+    acts.writable(context)
     spec = target_spec(context.settings, name)
     if spec is None:
         raise unknown_target(context.settings, name)

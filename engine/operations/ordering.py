@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
-from engine.model import Settings, State
+from engine.model import Settings
 from engine.operations.context import target_spec
 from engine.store.tx import Tx
 
-_LOOKAHEAD = 50  # unfinished messages of one key that are looked at; those behind were never ready
+_DEFAULT = ("held", "uncertain")  # of an ad hoc address, or a target that is no longer configured
 
 
 def settle(tx: Tx, settings: Settings, ordering_key: str | None) -> None:
     """Give the turn to the message whose turn it is. Called after every change to a message with an ordering key."""
     if ordering_key is None:
         return
-    rows = tx.rows("messages.order_heads", {"ordering_key": ordering_key, "n": _LOOKAHEAD})
-    turn = None if any(row[1] == State.SENDING for row in rows) else _first_free(rows, settings)
-    for message_id, state, ready, _target in rows:
-        wanted = int(message_id == turn)
-        if state == State.QUEUED and ready != wanted:
+    waiting = tx.rows("messages.order_waiting", {"ordering_key": ordering_key})
+    if not waiting:
+        return
+    head = waiting[0][0]
+    free = _sending(tx, ordering_key) is None and _blocking(tx, settings, ordering_key, head) is None
+    # One change moves the turn by one place: whoever had it stands among the oldest.
+    for message_id, ready in waiting:
+        wanted = int(free and message_id == head)
+        if ready != wanted:
             tx.run("messages.set_ready", {"id": message_id, "ready": wanted})
 
 
 def blocker(tx: Tx, settings: Settings, ordering_key: str, message_id: int) -> int | None:
-    """Return the earlier message that `message_id` waits for, None when it is its turn."""
-    for other, state, _ready, target in tx.rows(
-        "messages.order_heads", {"ordering_key": ordering_key, "n": _LOOKAHEAD}
-    ):
-        if other >= message_id:
-            return None
-        if state in {State.QUEUED, State.SENDING} or state in _blocked_by(settings, target):
-            return int(other)
+    """Return the message that `message_id` waits for, None when it is its turn."""
+    waiting = tx.row("messages.order_waiting", {"ordering_key": ordering_key})
+    head = int(waiting[0]) if waiting is not None else message_id
+    others = (
+        _sending(tx, ordering_key),
+        _blocking(tx, settings, ordering_key, message_id),
+        head if head < message_id else None,
+    )
+    return min((other for other in others if other is not None and other != message_id), default=None)
+
+
+def _sending(tx: Tx, ordering_key: str) -> int | None:
+    found: int | None = tx.value("messages.order_sending", {"ordering_key": ordering_key})
+    return found
+
+
+def _blocking(tx: Tx, settings: Settings, ordering_key: str, before: int) -> int | None:
+    """Return the oldest message before `before` whose state holds its successors back by its target's policy."""
+    states = set(_DEFAULT).union(*(spec.order_blocked_by for spec in settings.targets.values()))
+    found = (_first_blocking(tx, settings, ordering_key, state, before) for state in states)
+    return min((one for one in found if one is not None), default=None)
+
+
+def _first_blocking(tx: Tx, settings: Settings, ordering_key: str, state: str, before: int) -> int | None:
+    params = {"ordering_key": ordering_key, "state": state, "after": 0, "before": before}
+    while rows := tx.rows("messages.order_earlier", params):
+        for message_id, target in rows:
+            spec = target_spec(settings, target)
+            if state in (spec.order_blocked_by if spec else _DEFAULT):
+                return int(message_id)
+        params["after"] = rows[-1][0]
     return None
-
-
-def _first_free(rows: list[tuple[object, ...]], settings: Settings) -> object:
-    for message_id, state, _ready, target in rows:
-        if state == State.QUEUED:
-            return message_id
-        if state in _blocked_by(settings, str(target)):
-            return None
-    return None
-
-
-def _blocked_by(settings: Settings, target: str) -> tuple[str, ...]:
-    spec = target_spec(settings, target)
-    return spec.order_blocked_by if spec else ("held", "uncertain")

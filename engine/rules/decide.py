@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,18 @@ class Decision:
 
 
 def decide(
-    message: Message, outcome: Outcome, policy: RetryPolicy, *, now_ms: int, rng: random.Random, next_hop: bool
+    message: Message,
+    outcome: Outcome,
+    policy: RetryPolicy,
+    *,
+    now_ms: int,
+    rng: Callable[[], random.Random],
+    next_hop: bool,
 ) -> Decision:
     """Choose what happens next to a message that was `sending`.
 
-    next_hop: whether its route has a further step, which takes over where the message would die.
+    rng: makes the jitter's generator; not called where nothing is retried. next_hop: whether its route has a further
+    step, which takes over where the message would die.
     """
     if outcome.kind == DELIVERED:
         return Decision(State.DELIVERED, "accepted", message.failures)
@@ -52,7 +60,7 @@ def decide(
     if outcome.kind == ABANDONED:
         due_ms, rule = now_ms, "sent again at once under the same identity: its attempt was cut off"
     else:
-        wait_ms = delay_ms(policy, failures, rng, retry_after_ms=outcome.retry_after_ms)
+        wait_ms = delay_ms(policy, failures, rng(), retry_after_ms=outcome.retry_after_ms)
         due_ms, rule = now_ms + wait_ms, f"try {failures} of {policy.attempts} failed; next in {_words(wait_ms)}"
         if outcome.retry_after_ms is not None:
             rule += f" (the receiver asked for {_words(outcome.retry_after_ms)})"

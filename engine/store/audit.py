@@ -9,7 +9,6 @@ from engine.rules.canonical import GENESIS, canonical_json, entry_hash
 from engine.rules.durations import rfc3339
 from engine.store.tx import Tx
 
-
 _HEAD = "audit.head"
 
 

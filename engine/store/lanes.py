@@ -9,6 +9,8 @@ from engine.model import Hold
 from engine.rules.breaker import Breaker, BreakerState
 from engine.store.tx import Row, Tx
 
+_MEMO = "lanes"  # many messages of one transaction share a lane
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -25,6 +27,8 @@ class Lane:
 
 
 def _breaker(text: str) -> Breaker:
+    if text == "{}":
+        return Breaker()
     fields = json.loads(text)
     if "state" in fields:
         fields["state"] = BreakerState(fields["state"])
@@ -42,13 +46,17 @@ def all_lanes(tx: Tx) -> dict[str, Lane]:
 
 def get(tx: Tx, lane: str) -> Lane:
     """Return the lane, a fresh one when nothing is known of it."""
-    row = tx.row("lanes.one", {"lane": lane})
-    return _lane(row) if row else Lane(lane)
+    memo: dict[str, Lane] = tx.memo.setdefault(_MEMO, {})
+    if lane not in memo:
+        row = tx.row("lanes.one", {"lane": lane})
+        memo[lane] = _lane(row) if row else Lane(lane)
+    return memo[lane]
 
 
 def save(tx: Tx, lane: Lane) -> None:
     """Remember the lane."""
     params = {name: getattr(lane, name) for name in Lane.__slots__}
+    tx.memo.setdefault(_MEMO, {})[lane.lane] = lane
     tx.run("lanes.save", {**params, "breaker": json.dumps(asdict(lane.breaker))})
 
 

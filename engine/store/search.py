@@ -21,7 +21,6 @@ _DRIVERS = (
     ("id", ""),
     ("uid", "messages_uid"),
     ("key", "messages_idempotency"),
-    ("tag", ""),
     ("error", "messages_failed"),
     ("template", "messages_template"),
     ("route", "messages_route"),
@@ -29,6 +28,7 @@ _DRIVERS = (
 _TABLE = "messages AS m"
 # CROSS: SQLite must not turn the order round; the words are the rare thing, and their rows come sorted by id.
 _BY_TEXT = "search CROSS JOIN messages AS m ON m.id = search.rowid"
+_BY_TAG = "tags AS t CROSS JOIN messages AS m ON m.id = t.message_id"
 _BY_DUE = f"{_TABLE} INDEXED BY messages_due"
 _BY_UNREADY = f"{_TABLE} INDEXED BY messages_unready"
 _MOST_PAIRS = 500
@@ -105,9 +105,13 @@ def _run(
     newest_first: bool,
 ) -> list[Row]:
     where = _Where()
-    by = "search.rowid" if driver == _BY_TEXT else "m.id"
-    where.clauses.append(f"{by} > {where.bind(span[0])} AND {by} < {where.bind(span[1])}")
+    by = {_BY_TEXT: "search.rowid", _BY_TAG: "t.message_id"}.get(driver, "m.id")
+    # One lower bound: of two, SQLite would seek by the first and walk the rest.
+    after = max([span[0], *(term.number for term in terms if term.field == "behind")])
+    where.clauses.append(f"{by} > {where.bind(after)} AND {by} < {where.bind(span[1])}")
     for term in terms:
+        if term.field == "behind":
+            continue
         clause = _clause(tx, term, where, now_ms)
         where.clauses.append(f"NOT ifnull(({clause}), 0)" if term.negated else f"({clause})")
     order = f"ORDER BY {by} {'DESC' if newest_first else 'ASC'}"
@@ -122,6 +126,8 @@ def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
     """Split the filter so that each part is driven by one index seek: one part a value of the driving term."""
     positive = {term.field: term for term in terms if not term.negated}
     state = positive.get("state")
+    if "tag" in positive:
+        return _tag_branches(terms, positive["tag"])
     placed = "channel" in positive or "target" in positive
     if state is not None and (_small(tx, state) or not (placed or any(name in positive for name, _ in _DRIVERS))):
         return [branch for word in state.words for branch in _state_branches(_narrowed(terms, state, word), word)]
@@ -147,6 +153,11 @@ def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
     return [(terms, _TABLE)]
 
 
+def _tag_branches(terms: Filter, tag: Term) -> list[tuple[Filter, str]]:
+    rest = tuple(term for term in terms if term is not tag)
+    return [((*rest, Term("tagged", ":", (word,))), _BY_TAG) for word in tag.words]
+
+
 def _state_branches(terms: Filter, word: str) -> list[tuple[Filter, str]]:
     if word != "queued":
         return [(terms, f"{_TABLE} INDEXED BY messages_{word}")]
@@ -162,10 +173,9 @@ def _place_branches(tx: Tx, terms: Filter, channel: Term | None, target: Term | 
         pairs = [(name, word) for name in channels for word in target.words]
     else:
         assert channel is not None, "asked for where either is named"
-        known = tx.rows("search.pairs")
-        if len(known) > _MOST_PAIRS:
+        pairs = [(name, row[0]) for name in channel.words for row in tx.rows("search.targets", {"channel": name})]
+        if len(pairs) > _MOST_PAIRS:
             return [(terms, _TABLE)]
-        pairs = [(name, word) for name, word in known if name in channel.words]
     return [((*rest, Term("channel", ":", (name,)), Term("target", ":", (word,))), driver) for name, word in pairs]
 
 
@@ -204,10 +214,10 @@ def _clause(tx: Tx, term: Term, where: _Where, now_ms: int) -> str:
         return " OR ".join(tx.text("filters.text_scanned").format(where.bind(_like(word))) for word in term.words)
     if name == "text_indexed":
         return _indexed_clause(tx, term.words[0], where)
+    if name == "tagged":
+        return tx.text("filters.tagged").format(where.bind(term.words[0]))
     if name in {"retried", "ready", "unready", "unusual"}:
         return tx.text(f"filters.{name}")
-    if name == "behind":
-        return f"m.id > {where.bind(term.number)}"
     if name == "age":  # older than 2 h means made before now - 2 h
         turned = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[term.op]
         return tx.text("filters.age").format(where.bind(now_ms - term.number), turned)

@@ -101,7 +101,7 @@ CREATE INDEX messages_hopping ON messages (hop_ms, id) WHERE state = 'queued' AN
 CREATE INDEX messages_finished ON messages (state, finished_ms, id) WHERE finished_ms IS NOT NULL;
 
 CREATE INDEX messages_collapse ON messages (target, collapse_key, id) WHERE state = 'queued' AND collapse_key IS NOT NULL;
-CREATE INDEX messages_order ON messages (ordering_key, id)
+CREATE INDEX messages_order ON messages (ordering_key, state, id)
     WHERE ordering_key IS NOT NULL AND state NOT IN ('delivered', 'cancelled', 'expired');
 
 -- What a message says; never changed after enqueue.

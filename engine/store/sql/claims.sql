@@ -1,15 +1,19 @@
--- partitions: every (lane, template) with something queued, one seek each instead of a scan of the queue.
-WITH RECURSIVE partitions (lane, template) AS (
-    SELECT * FROM (SELECT lane, template FROM messages WHERE state = 'queued' AND ready = 1
-                    ORDER BY lane, template LIMIT 1)
+-- partitions: every (lane, template) with something queued and ready, by seeks instead of a scan of the queue. The
+-- lanes first, then the templates of each: a row value (lane, template) > (…) would seek by lane alone and walk it.
+WITH RECURSIVE lane_names (lane) AS (
+    SELECT min(lane) FROM messages WHERE state = 'queued' AND ready = 1
     UNION ALL
-    SELECT (SELECT lane FROM messages WHERE state = 'queued' AND ready = 1
-               AND (lane, template) > (p.lane, p.template) ORDER BY lane, template LIMIT 1),
-           (SELECT template FROM messages WHERE state = 'queued' AND ready = 1
-               AND (lane, template) > (p.lane, p.template) ORDER BY lane, template LIMIT 1)
-      FROM partitions AS p WHERE p.lane IS NOT NULL LIMIT 10000
+    SELECT (SELECT min(lane) FROM messages WHERE state = 'queued' AND ready = 1 AND lane > l.lane)
+      FROM lane_names AS l WHERE l.lane IS NOT NULL LIMIT 10000
+), partitions (lane, template) AS (
+    SELECT lane, (SELECT min(template) FROM messages WHERE state = 'queued' AND ready = 1 AND lane = l.lane)
+      FROM lane_names AS l WHERE lane IS NOT NULL
+    UNION ALL
+    SELECT p.lane, (SELECT min(template) FROM messages
+                     WHERE state = 'queued' AND ready = 1 AND lane = p.lane AND template > p.template)
+      FROM partitions AS p WHERE p.template IS NOT NULL LIMIT 20000
 )
-SELECT lane, template FROM partitions WHERE lane IS NOT NULL;
+SELECT lane, template FROM partitions WHERE template IS NOT NULL;
 
 -- due: the head of one partition at one priority.
 SELECT id, channel, target, due_ms FROM messages
@@ -32,11 +36,12 @@ RETURNING uid, attempts, priority, created_ms;
 INSERT INTO attempts (message_id, attempt_no, target, epoch, started_ms)
 VALUES (:message_id, :attempt_no, :target, :epoch, :now_ms);
 
--- end_attempt: how it ended. Recorded even when the message meanwhile belongs to a later attempt.
+-- end_attempt: how it ended. Recorded even when the message meanwhile belongs to a later attempt: the receiver's word
+-- replaces our guess that the attempt was cut off.
 UPDATE attempts
    SET finished_ms = :now_ms, outcome = :outcome, code = :code, detail = :detail, rule = :rule, next_ms = :next_ms,
        accepted = :accepted, refused = :refused
- WHERE message_id = :message_id AND attempt_no = :attempt_no AND outcome IS NULL;
+ WHERE message_id = :message_id AND attempt_no = :attempt_no AND (outcome IS NULL OR outcome = 'abandoned');
 
 -- finish: only the attempt that still owns the message may finish it; 0 rows means that we are late.
 UPDATE messages

@@ -34,6 +34,9 @@ m.id = CAST({0} AS INTEGER);
 -- tag: seek in tags.
 m.id IN (SELECT t.message_id FROM tags AS t WHERE t.tag = {0});
 
+-- tagged: drives a page of one tag; tags are in order of tag and message.
+t.tag = {0};
+
 -- error: words of the last failure; messages_failed leaves out all that never failed.
 m.last_word <> '' AND (m.last_word LIKE {0} ESCAPE '\' OR m.last_code LIKE {0} ESCAPE '\' OR m.state_reason LIKE {0} ESCAPE '\');
 

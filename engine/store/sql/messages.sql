@@ -72,11 +72,26 @@ UPDATE messages SET due_ms = :now_ms WHERE id = :id AND state = 'queued';
 -- request_cancel: the attempt on the wire decides; should it fail, the message is cancelled.
 UPDATE messages SET cancel_requested = 1 WHERE id = :id AND state = 'sending';
 
--- order_heads: the oldest messages of the key that are not done for good.
-SELECT id, state, ready, target FROM messages
+-- withdraw_cancel: a cancel that was only requested is taken back.
+UPDATE messages SET cancel_requested = 0 WHERE id = :id AND state = 'sending';
+
+-- order_sending: the message of the key that is on the wire.
+SELECT id FROM messages
  WHERE ordering_key IS NOT NULL AND state NOT IN ('delivered', 'cancelled', 'expired')
-   AND ordering_key = :ordering_key
- ORDER BY id LIMIT :n;
+   AND ordering_key = :ordering_key AND state = 'sending'
+ ORDER BY id LIMIT 1;
+
+-- order_waiting: the oldest of the key that wait. However many died before them, this is one seek.
+SELECT id, ready FROM messages
+ WHERE ordering_key IS NOT NULL AND state NOT IN ('delivered', 'cancelled', 'expired')
+   AND ordering_key = :ordering_key AND state = 'queued'
+ ORDER BY id LIMIT 10;
+
+-- order_earlier: older messages of the key in one state, which hold it back or not by their target's policy.
+SELECT id, target FROM messages
+ WHERE ordering_key IS NOT NULL AND state NOT IN ('delivered', 'cancelled', 'expired')
+   AND ordering_key = :ordering_key AND state = :state AND id > :after AND id < :before
+ ORDER BY id LIMIT 50;
 
 -- set_ready: an ordering key's turn.
 UPDATE messages SET ready = :ready WHERE id = :id AND ready <> :ready;

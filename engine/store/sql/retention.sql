@@ -1,5 +1,5 @@
 -- old: finished long enough ago, a slice at a time. Never the newest message: its number would be given out again.
-SELECT id FROM messages
+SELECT id, ordering_key FROM messages
  WHERE state = :state AND finished_ms IS NOT NULL AND finished_ms < :before_ms
    AND id < (SELECT max(id) FROM messages)
  ORDER BY finished_ms, id LIMIT 500;
@@ -13,7 +13,8 @@ INSERT INTO search (search, rowid, subject, text) VALUES ('delete', :id, :subjec
 -- delete: body, attempts, tags and attachments go with it (foreign keys).
 DELETE FROM messages WHERE id = :id;
 
--- delete_unused_blobs: bytes that no message names any more.
-DELETE FROM blobs WHERE sha256 IN
-    (SELECT b.sha256 FROM blobs AS b WHERE NOT EXISTS (SELECT 1 FROM attachments AS a WHERE a.sha256 = b.sha256)
-      LIMIT 100);
+-- blobs_of: whose bytes may be needed no longer.
+SELECT DISTINCT sha256 FROM attachments WHERE message_id = :id;
+
+-- delete_unused_blob: bytes that no message names any more.
+DELETE FROM blobs WHERE sha256 = :sha256 AND NOT EXISTS (SELECT 1 FROM attachments AS a WHERE a.sha256 = :sha256);

@@ -7,15 +7,14 @@ SELECT m.id, m.uid, m.state, m.target, m.lane, m.channel, m.template, m.subject,
 -- ids: of what matches; the rest of the statement as above.
 SELECT m.id;
 
--- pairs: every (channel, target) that has messages, one seek each; of very many ad hoc ones the first 500.
-WITH RECURSIVE pairs (channel, target) AS (
-    SELECT * FROM (SELECT channel, target FROM messages ORDER BY channel, target LIMIT 1)
+-- targets: every target of a channel, one seek each; of very many ad hoc ones the first 501.
+WITH RECURSIVE targets (target) AS (
+    SELECT min(target) FROM messages WHERE channel = :channel
     UNION ALL
-    SELECT (SELECT channel FROM messages WHERE (channel, target) > (p.channel, p.target) ORDER BY channel, target LIMIT 1),
-           (SELECT target FROM messages WHERE (channel, target) > (p.channel, p.target) ORDER BY channel, target LIMIT 1)
-      FROM pairs AS p WHERE p.channel IS NOT NULL LIMIT 501
+    SELECT (SELECT min(target) FROM messages WHERE channel = :channel AND target > t.target)
+      FROM targets AS t WHERE t.target IS NOT NULL LIMIT 502
 )
-SELECT channel, target FROM pairs WHERE channel IS NOT NULL;
+SELECT target FROM targets WHERE target IS NOT NULL;
 
 -- channels: every channel that has messages, one seek each.
 WITH RECURSIVE channels (channel) AS (
