@@ -18,6 +18,7 @@ ROWS: dict[str, tuple[Measure, ...]] = {
         enqueueing.one_by_one,
         enqueueing.threads_8,
         enqueueing.threads_32,
+        enqueueing.slow_sync,
         enqueueing.processes_4,
         enqueueing.processes_8,
         enqueueing.batch,

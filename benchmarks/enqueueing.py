@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks import contenders
@@ -19,10 +21,12 @@ from benchmarks.measure import (
     absolute,
     at_least,
     at_most,
+    by_threads,
     cleanup,
     figure,
     median,
     side_by_side,
+    skipped,
     summary,
     timed_calls,
     versus,
@@ -31,6 +35,7 @@ from benchmarks.measure import (
 _BATCH = 1_000
 _START_AHEAD_S = 1.0
 _FOLD_EVERY_S = 0.05
+_SLOW_SYNC_US = 2_000
 
 
 def one_by_one(bench: Bench) -> Iterator[Row]:
@@ -68,7 +73,7 @@ def one_by_one(bench: Bench) -> Iterator[Row]:
 def threads_8(bench: Bench) -> Iterator[Row]:
     """Eight producers in one process."""
     work = "enqueue by 8 threads"
-    found = _by_threads(bench, 8)
+    found = _byby_threads(bench, 8)
     yield versus(work, "huey, rate", at_least(5.0), found["ours"], found["huey"], "rate")
     yield versus(work, "huey, p99", at_most(0.25), found["ours"], found["huey"], "p99_ms")
     yield versus(work, "persist-queue, rate", at_least(2.0), found["ours"], found["persist-queue"], "rate")
@@ -77,7 +82,7 @@ def threads_8(bench: Bench) -> Iterator[Row]:
 def threads_32(bench: Bench) -> Iterator[Row]:
     """Thirty-two producers in one process."""
     work = "enqueue by 32 threads"
-    found = _by_threads(bench, 32)
+    found = _byby_threads(bench, 32)
     best = max(("huey", "persist-queue"), key=lambda name: median(found[name], "rate"))
     yield versus(work, f"the best durable peer ({best}), rate", at_least(4.0), found["ours"], found[best], "rate")
     slowest = max(sample["max_ms"] for sample in found["ours"])
@@ -86,7 +91,7 @@ def threads_32(bench: Bench) -> Iterator[Row]:
     yield absolute(work, "fairness: slowest thread / fastest", at_least(0.9, ""), fairness, figure(fairness, "share"))
 
 
-def _by_threads(bench: Bench, count: int) -> dict[str, list[Sample]]:
+def _byby_threads(bench: Bench, count: int) -> dict[str, list[Sample]]:
     with cleanup() as later:
         engine = contenders.open_engine(bench.fresh("ours"))
         later(engine.close)
@@ -98,44 +103,34 @@ def _by_threads(bench: Bench, count: int) -> dict[str, list[Sample]]:
         seconds = bench.round_s
         return side_by_side(
             {
-                "ours": lambda: _threads(lambda: engine.enqueue(contenders.message()), count, seconds, fold),
-                "huey": lambda: _threads(lambda: put(contenders.TEXT), count, seconds),
-                "persist-queue": lambda: _threads(lambda: queue.put(contenders.TEXT), count, seconds),
+                "ours": lambda: by_threads(lambda: engine.enqueue(contenders.message()), count, seconds, fold),
+                "huey": lambda: by_threads(lambda: put(contenders.TEXT), count, seconds),
+                "persist-queue": lambda: by_threads(lambda: queue.put(contenders.TEXT), count, seconds),
             },
             bench.rounds,
         )
 
 
-def _threads(
-    call: Callable[[], object], count: int, seconds: float, meanwhile: Callable[[], None] | None = None
-) -> Sample:
-    times: list[list[float]] = [[] for _ in range(count)]
-    together = threading.Barrier(count + 1)
+def slow_sync(bench: Bench) -> Iterator[Row]:
+    """Eight producers where a sync takes 2 ms longer, as on a disk that has to reach its platter or its flash."""
+    goal, work = at_least(5.0), f"enqueue by 8 threads, every sync {_SLOW_SYNC_US / 1000:g} ms slower"
+    if shutil.which("strace") is None:
+        yield skipped(work, "huey, rate", goal, "strace is not installed")
+        return
+    found = side_by_side(
+        {name: partial(_slowed, name, bench.fresh(name), 8, bench.round_s) for name in ("ours", "huey")}, bench.rounds
+    )
+    yield versus(work, "huey, rate", goal, found["ours"], found["huey"], "rate")
+    yield versus(work, "huey, p99", at_most(0.25), found["ours"], found["huey"], "p99_ms")
 
-    def produce(own: list[float]) -> None:
-        clock = time.perf_counter
-        together.wait()
-        last = clock()
-        end = last + seconds
-        while last < end:
-            call()
-            now = clock()
-            own.append(now - last)
-            last = now
 
-    workers = [threading.Thread(target=produce, args=(own,)) for own in times]
-    for worker in workers:
-        worker.start()
-    together.wait()
-    begin = time.perf_counter()
-    while meanwhile is not None and time.perf_counter() < begin + seconds:
-        time.sleep(_FOLD_EVERY_S)
-        meanwhile()
-    for worker in workers:
-        worker.join()
-    took_s = time.perf_counter() - begin
-    counts = [len(own) for own in times]
-    return {**summary([one for own in times for one in own], took_s), "fairness": min(counts) / max(counts)}
+def _slowed(contender: str, home: Path, count: int, seconds: float) -> Sample:
+    """A producing process under strace, which stops it at syncs only and delays each."""
+    inject = f"inject=fsync,fdatasync:delay_exit={_SLOW_SYNC_US}"
+    strace = ["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=fsync,fdatasync", "-e", inject]
+    producer = [sys.executable, "-m", "benchmarks.producer", contender, str(home), "0", str(seconds), str(count)]
+    report = json.loads(subprocess.run([*strace, *producer], stdout=subprocess.PIPE, check=True).stdout)
+    return summary(report["times_s"], seconds)
 
 
 def processes_4(bench: Bench) -> Iterator[Row]:

@@ -43,9 +43,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def _serve(delay_s: float) -> None:
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(delay_s), "127.0.0.1", 0, backlog=512
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(delay_s), "127.0.0.1", 0, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await server.serve_forever()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ Sample = Mapping[str, float]
 TIMES = "\N{MULTIPLICATION SIGN}"
 _NOTHING = "-"
 _CALLS_BETWEEN = 64
+_MEANWHILE_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,46 @@ def timed_calls(
             meanwhile()
             last = clock()
     return summary(times, clock() - begin)
+
+
+def by_threads(
+    call: Callable[[], object], count: int, seconds: float, meanwhile: Callable[[], None] | None = None
+) -> dict[str, float]:
+    """What `timed_calls` does, on `count` threads at once. fairness: calls of the slowest thread / of the fastest."""
+    times, took_s = call_by_threads(call, count, seconds, meanwhile)
+    counts = [len(own) for own in times]
+    return {**summary([one for own in times for one in own], took_s), "fairness": min(counts) / max(counts)}
+
+
+def call_by_threads(
+    call: Callable[[], object], count: int, seconds: float, meanwhile: Callable[[], None] | None = None
+) -> tuple[list[list[float]], float]:
+    """Call for a while on `count` threads that begin together; return each one's times, and how long all took, in s."""
+    times: list[list[float]] = [[] for _ in range(count)]
+    together = threading.Barrier(count + 1)
+
+    def work(own: list[float]) -> None:
+        clock = time.perf_counter
+        together.wait()
+        last = clock()
+        end = last + seconds
+        while last < end:
+            call()
+            now = clock()
+            own.append(now - last)
+            last = now
+
+    workers = [threading.Thread(target=work, args=(own,)) for own in times]
+    for worker in workers:
+        worker.start()
+    together.wait()
+    begin = time.perf_counter()
+    while meanwhile is not None and time.perf_counter() < begin + seconds:
+        time.sleep(_MEANWHILE_EVERY_S)
+        meanwhile()
+    for worker in workers:
+        worker.join()
+    return times, time.perf_counter() - begin
 
 
 def summary(times_s: Sequence[float], took_s: float) -> dict[str, float]:

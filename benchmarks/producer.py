@@ -1,4 +1,4 @@
-"""One producing process of the rows with several: enqueues for a while and prints its times as JSON."""
+"""A producing process: enqueues for a while, on one thread or several, and prints its times as JSON."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import contenders
+from benchmarks.measure import call_by_threads
 from engine.errors import DatabaseBusy
 
 
 def main() -> None:
     contender, home, start_at, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-    call = _call(contender, home)
-    time.sleep(max(0.0, start_at - time.time()))
-    times, busy = [], 0
-    clock = time.perf_counter
-    last = clock()
-    end = last + seconds
-    while last < end:
+    count = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+    put = _put(contender, home)
+    busy = []
+
+    def call() -> None:
         try:
-            call()
-        except (DatabaseBusy, sqlite3.OperationalError):
-            busy += 1
-        now = clock()
-        times.append(now - last)
-        last = now
-    print(json.dumps({"times_s": times, "busy": busy}))
+            put()
+        except (DatabaseBusy, sqlite3.OperationalError) as error:
+            busy.append(error)
+
+    time.sleep(max(0.0, start_at - time.time()))
+    times, _took_s = call_by_threads(call, count, seconds)
+    print(json.dumps({"times_s": [one for own in times for one in own], "busy": len(busy)}))
 
 
-def _call(contender: str, home: Path) -> Callable[[], object]:
+def _put(contender: str, home: Path) -> Callable[[], object]:
     if contender == "huey":
         _huey, put = contenders.open_huey(home)
         return lambda: put(contenders.TEXT)
