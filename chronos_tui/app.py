@@ -36,9 +36,7 @@ def _run(words: list[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of `chronos-tui`."""
-    import argparse
-
-    from chronos_tui.commands.parsing import Parser
+    from chronos_tui.commands.parsing import HelpFormatter, Parser
 
     made = Parser(
         prog=PROGRAM,
@@ -47,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
             "SIGHUP reloads the configuration. A second SIGTERM leaves at once; nothing is lost.\n\n"
             "examples:\n  chronos-tui --engine-only\n  chronos-tui --data-dir /var/lib/chronos --engine-only"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )

@@ -21,6 +21,7 @@ def guarded(program: str, run: Callable[[], int], env: Mapping[str, str]) -> int
     """Run a program and return its exit code; every failure is said in one line, with a traceback only if
     CHRONOS_DEBUG is set.
     """
+    _give_streams()
     try:
         code = run()
         sys.stdout.flush()
@@ -32,6 +33,14 @@ def guarded(program: str, run: Callable[[], int], env: Mapping[str, str]) -> int
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, people get a line and a code
         return report(program, error, env)
+
+
+def _give_streams() -> None:
+    """Replace streams that the caller closed: the work is done all the same, its words go nowhere."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
 
 
 def report(program: str, error: Exception, env: Mapping[str, str]) -> int:

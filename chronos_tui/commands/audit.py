@@ -9,9 +9,11 @@ from typing import Any
 
 from chronos_tui import bridge
 from chronos_tui.commands import times
-from chronos_tui.commands.output import Column, Painted
+from chronos_tui.commands.output import Painted
 from chronos_tui.commands.parsing import Arguments, Verb, count, text
 from chronos_tui.commands.session import Session
+from chronos_tui.commands.table import Column
+from chronos_tui.commands.table import show as show_table
 
 PROBLEM_FOUND = 3
 _COLUMNS = (
@@ -45,7 +47,7 @@ def show_list(session: Session, given: Arguments) -> int:
         rows = [
             (str(e.seq), e.at[5:19].replace("T", " "), e.actor, e.action, e.subject, _words(e.detail)) for e in found
         ]
-        session.out.table(_COLUMNS, rows)
+        show_table(session.out, _COLUMNS, rows)
         if cursor is not None:
             session.out.note(f"{len(found)} shown, there may be more: --before {cursor}")
     return 0

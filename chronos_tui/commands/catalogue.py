@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,16 @@ if TYPE_CHECKING:
     from chronos_tui.commands.parsing import Verb
 
 
-@dataclass(frozen=True, slots=True)
 class Noun:
     """The first word behind `chronos`. verbs: the second words; () where the noun is the whole verb."""
 
-    name: str
-    module: str
-    help: str
-    verbs: tuple[str, ...] = ()
+    __slots__ = ("help", "module", "name", "verbs")
+
+    def __init__(self, name: str, module: str, about: str, verbs: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.module = module
+        self.help = about
+        self.verbs = verbs
 
 
 NOUNS = (

@@ -6,9 +6,10 @@ import argparse
 
 from chronos_tui import bridge
 from chronos_tui.commands import shapes, times
-from chronos_tui.commands.output import Column
 from chronos_tui.commands.parsing import Arguments, Verb, duration_ms, text
 from chronos_tui.commands.session import Session
+from chronos_tui.commands.table import Column
+from chronos_tui.commands.table import show as show_table
 
 _SCOPES = "all, channel:email, target:ops or template:x"
 _COLUMNS = (
@@ -62,7 +63,8 @@ def holds(session: Session, given: Arguments) -> int:
         session.out.note("nothing is held")
         return 0
     now_ms = times.now_ms()
-    session.out.table(
+    show_table(
+        session.out,
         _COLUMNS,
         [
             (

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from chronos_tui import bridge
 from chronos_tui.commands import acting, shapes, times
-from chronos_tui.commands.output import Column, Painted, Part
+from chronos_tui.commands.output import Painted, Part
 from chronos_tui.commands.parsing import Arguments, Verb, count, text
 from chronos_tui.commands.session import Session
+from chronos_tui.commands.table import Column
+from chronos_tui.commands.table import show as show_table
 
 _PAGE = 500
 _MOST = 1_000_000
@@ -63,7 +65,7 @@ def show_list(session: Session, given: Arguments) -> int:
             session.out.note("no message matches" if expression else "the outbox is empty; 'chronos send' fills it")
             return 0
         now_ms = times.now_ms()
-        session.out.table(_COLUMNS, [_row(one, now_ms) for one in found])
+        show_table(session.out, _COLUMNS, [_row(one, now_ms) for one in found])
         if cursor is not None:
             session.out.note(f"{len(found)} shown, there are more: --after {cursor}")
         return 0

@@ -9,51 +9,44 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from chronos_tui import bridge
 
+# Plain classes here and in the other modules that `chronos send` loads: a dataclass costs half a millisecond each.
+
 _STYLES = {"ok": "32", "warning": "33", "failed": "31", "held": "35", "dim": "2", "bold": "1"}
 _MOST_CHARS = 20_000
-_GAP = "  "
-_NARROWEST = 8
 
 
-class Painted(NamedTuple):
+class Painted:
     """Text with a meaning that a terminal shows by colour: ok, warning, failed, held, dim, bold."""
 
-    text: str
-    style: str
+    __slots__ = ("style", "text")
+
+    def __init__(self, text: str, style: str) -> None:
+        self.text = text
+        self.style = style
 
 
 Part = str | Painted
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table. flexible: gives way when the terminal is narrow; right: numbers."""
-
-    title: str
-    right: bool = False
-    flexible: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Output:
-    """Where one command's words go. json: stdout holds one document, or with jsonl one document a line."""
+    """Where one command's words go. json: stdout holds one document, or with jsonl one document a line.
 
-    json: bool
-    jsonl: bool
-    quiet: bool
-    color: bool
-    width: int
+    width: of the terminal, in cells.
+    """
 
-    @property
-    def for_people(self) -> bool:
-        """Whether stdout is read by people."""
-        return not (self.json or self.jsonl)
+    __slots__ = ("color", "json", "jsonl", "quiet", "width")
+
+    def __init__(self, *, as_json: bool, jsonl: bool, quiet: bool, color: bool, width: int) -> None:
+        self.json = as_json or jsonl
+        self.jsonl = jsonl
+        self.quiet = quiet
+        self.color = color
+        self.width = width
 
     def document(self, value: Any) -> None:
         """Print the one JSON document of this command."""
@@ -85,80 +78,10 @@ class Output:
         """Say on stderr what belongs to a question; --quiet does not keep it back."""
         print(bridge.safe_line(text, _MOST_CHARS), file=sys.stderr)
 
-    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Part]]) -> None:
-        """Print rows under their titles, no wider than the terminal as long as the flexible column can give way."""
-        cells = [[_clean(part) for part in row] for row in rows]
-        widths = [
-            max([len(column.title), *(_width(row[index].text) for row in cells)])
-            for index, column in enumerate(columns)
-        ]
-        _give_way(columns, widths, self.width)
-        self.line(Painted(_row([column.title for column in columns], columns, widths), "dim"))
-        for row in cells:
-            texts = [_fitted(cell.text, width) for cell, width in zip(row, widths, strict=True)]
-            padded = _pad(texts, columns, widths)
-            shown = [self._paint(text, cell.style) for text, cell in zip(padded, row, strict=True)]
-            print(_GAP.join(shown).rstrip())
-
     def _shown(self, part: Part) -> str:
-        cell = _clean(part)
-        return self._paint(cell.text, cell.style)
-
-    def _paint(self, text: str, style: str) -> str:
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.color and style and text.strip() else text
-
-
-def _clean(part: Part) -> Painted:
-    text, style = part if isinstance(part, Painted) else (part, "")
-    return Painted(bridge.safe_line(text, _MOST_CHARS), style)
-
-
-def _give_way(columns: Sequence[Column], widths: list[int], total: int) -> None:
-    over = sum(widths) + len(_GAP) * (len(widths) - 1) - total
-    while over > 0:
-        widest = max((i for i, column in enumerate(columns) if column.flexible), key=lambda i: widths[i], default=None)
-        if widest is None or widths[widest] <= _NARROWEST:
-            return
-        widths[widest] -= 1
-        over -= 1
-
-
-def _row(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
-    fitted = [_fitted(text, width) for text, width in zip(texts, widths, strict=True)]
-    return _GAP.join(_pad(fitted, columns, widths)).rstrip()
-
-
-def _pad(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> list[str]:
-    padded = []
-    for text, column, width in zip(texts, columns, widths, strict=True):
-        space = " " * (width - _width(text))
-        padded.append(space + text if column.right else text + space)
-    return padded
-
-
-def _fitted(text: str, width: int) -> str:
-    if _width(text) <= width:
-        return text
-    if text.isascii():
-        return text[: width - 1] + "…"
-    used, end = 0, 0
-    for end, character in enumerate(text):  # noqa: B007 - the index where it no longer fits
-        used += _width(character)
-        if used > width - 1:
-            break
-    return text[:end] + "…"
-
-
-def _width(text: str) -> int:
-    """How many cells of a terminal the text takes: wide characters two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    return sum(
-        0 if unicodedata.combining(c) or c in "\u200d\ufe0f" else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
+        text, style = (part.text, part.style) if isinstance(part, Painted) else (part, "")
+        clean = bridge.safe_line(text, _MOST_CHARS)
+        return f"\x1b[{_STYLES[style]}m{clean}\x1b[0m" if self.color and style and clean.strip() else clean
 
 
 def make(*, as_json: bool, jsonl: bool, quiet: bool, no_color: bool, env: Mapping[str, str]) -> Output:
@@ -169,7 +92,8 @@ def make(*, as_json: bool, jsonl: bool, quiet: bool, no_color: bool, env: Mappin
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    return Output(as_json or jsonl, jsonl, quiet, color, _columns(env, terminal=terminal))
+    width = _columns(env, terminal=terminal)
+    return Output(as_json=as_json, jsonl=jsonl, quiet=quiet, color=color, width=width)
 
 
 def _columns(env: Mapping[str, str], *, terminal: bool) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from chronos_tui import bridge
@@ -44,7 +43,6 @@ def _as_given(words: list[str]) -> list[str]:
     return words
 
 
-@dataclass(frozen=True, slots=True)
 class Verb:
     """One thing that `chronos` does.
 
@@ -53,15 +51,37 @@ class Verb:
     spill: the option whose further values words without an option are (`--attach a b`); "" refuses them.
     """
 
-    name: str
-    help: str
-    run: Callable[[Session, Arguments], int]
-    examples: tuple[str, str]
-    arguments: Callable[[argparse.ArgumentParser], object] = _no_arguments
-    details: str = ""
-    lines: bool = False
-    rewrite: Callable[[list[str]], list[str]] = _as_given
-    spill: str = ""
+    __slots__ = ("arguments", "details", "examples", "help", "lines", "name", "rewrite", "run", "spill")
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        run: Callable[[Session, Arguments], int],
+        examples: tuple[str, str],
+        arguments: Callable[[argparse.ArgumentParser], object] = _no_arguments,
+        details: str = "",
+        *,
+        lines: bool = False,
+        rewrite: Callable[[list[str]], list[str]] = _as_given,
+        spill: str = "",
+    ) -> None:
+        self.name = name
+        self.help = about
+        self.run = run
+        self.examples = examples
+        self.arguments = arguments
+        self.details = details
+        self.lines = lines
+        self.rewrite = rewrite
+        self.spill = spill
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps at 80 columns. Told so at once, argparse does not import shutil to ask the terminal, for every parser."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=78)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +110,7 @@ def parser_for(verb: Verb) -> Parser:
         prog=f"chronos {verb.name}",
         description=f"{verb.help[0].upper()}{verb.help[1:]}." + (f"\n\n{verb.details}" if verb.details else ""),
         epilog="examples:\n" + "\n".join(f"  {example}" for example in verb.examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from chronos_tui import bridge
 from chronos_tui.commands.output import Output
 
 
-@dataclass(frozen=True, slots=True)
 class Session:
     """What every verb is handed."""
 
-    data_dir: str | None
-    config: str | None
-    env: Mapping[str, str]
-    out: Output
+    __slots__ = ("config", "data_dir", "env", "out")
+
+    def __init__(self, data_dir: str | None, config: str | None, env: Mapping[str, str], out: Output) -> None:
+        self.data_dir = data_dir
+        self.config = config
+        self.env = env
+        self.out = out
 
     def paths(self) -> bridge.Paths:
         """Return where things lie, by options and environment."""

@@ -7,9 +7,11 @@ from typing import Any
 
 from chronos_tui import bridge
 from chronos_tui.commands import times
-from chronos_tui.commands.output import Column, Painted, Part
+from chronos_tui.commands.output import Painted, Part
 from chronos_tui.commands.parsing import Arguments, Verb, text
 from chronos_tui.commands.session import Session
+from chronos_tui.commands.table import Column
+from chronos_tui.commands.table import show as show_table
 
 PROBLEM_FOUND = 3
 _COLUMNS = (
@@ -40,7 +42,7 @@ def show_list(session: Session, given: Arguments) -> int:
         session.out.note("no target is configured; 'chronos config path' names the file")
         return 0
     now_ms = times.now_ms()
-    session.out.table(_COLUMNS, [_row(one, now_ms) for one in found])
+    show_table(session.out, _COLUMNS, [_row(one, now_ms) for one in found])
     for name, steps in routes.items():
         words = ", then ".join(
             step.target + (f" after {bridge.format_duration(step.after_ms)}" if step.after_ms else "") for step in steps
