@@ -18,9 +18,10 @@ IDLE_S = 30.0
 class Pool:
     """Gives each thread a connection of its own, the warmest first."""
 
-    def __init__(self, server: Server) -> None:
-        """Opens nothing."""
+    def __init__(self, server: Server, *, idle_s: float = IDLE_S) -> None:
+        """Opens nothing. idle_s: how long a connection is kept without a message."""
         self._server = server
+        self._idle_s = idle_s
         self._idle: list[Wire] = []
         self._lock = Lock()
         self._sweep: Timer | None = None
@@ -68,7 +69,11 @@ class Pool:
                 if not self._idle:
                     return None
                 wire = self._idle.pop()
-            if time.monotonic() - wire.idle_since_s < IDLE_S and wire.sock is not None and net.is_quiet(wire.sock):
+            if (
+                time.monotonic() - wire.idle_since_s < self._idle_s
+                and wire.sock is not None
+                and net.is_quiet(wire.sock)
+            ):
                 wire.begin(budget)
                 return wire
             wire.close()
@@ -86,14 +91,14 @@ class Pool:
         wire.leave()
 
     def _later(self) -> Timer:
-        timer = Timer(IDLE_S, self._close_old)
+        timer = Timer(self._idle_s, self._close_old)
         timer.daemon = True
         timer.start()
         return timer
 
     def _close_old(self) -> None:
         with self._lock:
-            limit_s = time.monotonic() - IDLE_S
+            limit_s = time.monotonic() - self._idle_s
             old = [wire for wire in self._idle if wire.idle_since_s <= limit_s]
             self._idle = [wire for wire in self._idle if wire.idle_since_s > limit_s]
             self._sweep = self._later() if self._idle and not self._closed else None

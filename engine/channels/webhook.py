@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from engine import __version__
 from engine.channels.base import ChannelContext
 from engine.channels.headers import check_headers
 from engine.channels.probing import Steps
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from engine.channels.http_wire import Answer, Rules, Wire
 
 DETAIL_CHARS = 2_000
-_USER_AGENT = "Chronos (+https://www.standardwebhooks.com)"
+_USER_AGENT = f"Chronos/{__version__}"
 _MAX_RETRY_AFTER_MS = 31 * 86_400_000
 _TRANSIENT = frozenset({408, 425})
 _LOGIN = frozenset({401, 403, 407})

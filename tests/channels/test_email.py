@@ -16,7 +16,10 @@ from typing import Any
 import pytest
 
 from engine.channels.email import CHANNEL, EmailChannel
+from engine.channels.smtp_pool import Pool
+from engine.channels.smtp_wire import Server
 from engine.errors import ConfigError, Sent
+from engine.host.net import Budget
 from engine.model import TargetSpec
 from tests.channels import rig as r
 from tests.channels.certs import Authority
@@ -574,6 +577,60 @@ def test_a_kept_connection_that_says_421_is_replaced_within_the_same_attempt() -
         channel.close()
 
     assert server.connections == 2
+
+
+def test_an_idle_connection_is_closed_with_a_word_of_farewell() -> None:
+    heard: list[bytes] = []
+    ended = threading.Event()
+
+    def patient(connection: socket.socket) -> None:
+        reader = connection.makefile("rb")
+        connection.sendall(b"220 sink\r\n")
+        for answer in (EHLO, b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+            reader.readline()
+            connection.sendall(answer)
+        while reader.readline() not in {b".\r\n", b""}:
+            pass
+        connection.sendall(b"250 taken\r\n")
+        heard.extend(reader)
+        ended.set()
+
+    with Scripted(patient) as server:
+        pool = Pool(Server("127.0.0.1", server.port, "none", None, "", "", "test"), idle_s=0.05)
+        pool.send_mail("a@b.de", ("c@d.de",), b"\r\n", utf8=False, budget=Budget(5_000))
+        assert ended.wait(10)
+        pool.close()
+
+    assert heard == [b"quit\r\n"]
+
+
+def test_a_channel_closed_in_the_middle_of_a_message_keeps_nothing_open() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: socket.socket) -> None:
+        smtp_script(EHLO, b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", final="end")(connection)
+        reader = connection.makefile("rb")
+        while reader.readline() not in {b".\r\n", b""}:
+            pass
+        begun.set()
+        go_on.wait(10)
+        connection.sendall(b"250 taken\r\n")
+        heard.extend(reader)
+        ended.set()
+
+    heard: list[bytes] = []
+    ended = threading.Event()
+    with Scripted(slow) as server:
+        channel = open_mail(server.port)
+        sender = threading.Thread(target=channel.deliver, args=(r.delivery(),))
+        sender.start()
+        assert begun.wait(10)
+        channel.close()
+        go_on.set()
+        sender.join(10)
+        assert ended.wait(10)
+
+    assert heard == [b"quit\r\n"]
 
 
 def test_the_next_message_after_a_refused_one_is_not_mixed_with_it(sink: SmtpSink) -> None:

@@ -66,6 +66,7 @@ def test_the_standardwebhooks_package_verifies_what_was_sent(sink: HttpSink) -> 
     assert Webhook(SECRET).verify(seen.body, seen.headers)["text"] == "Grün ✓"
     assert seen.headers["Idempotency-Key"] == seen.headers["webhook-id"] == r.UID
     assert seen.headers["Content-Type"] == "application/json"
+    assert seen.headers["User-Agent"].startswith("Chronos/")
 
 
 def test_a_body_of_the_callers_goes_out_byte_for_byte(sink: HttpSink) -> None:
@@ -304,6 +305,46 @@ def test_a_metadata_address_is_refused_even_when_configured() -> None:
     error = r.failure(open_url("http://169.254.169.254/latest"), r.delivery())
 
     assert error.sent is Sent.MISCONFIGURED
+
+
+def test_the_address_that_was_checked_is_the_one_connected_to(sink: HttpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that changes its answer between check and use must gain nothing."""
+    asked: list[str] = []
+
+    def rebinding(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        address = "127.0.0.1" if len(asked) == 1 else "127.0.0.2"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    open_url(sink.url(host="rebinding.test")).deliver(r.delivery())
+
+    assert asked == ["rebinding.test"]
+    assert [seen.headers["Host"] for seen in sink.requests] == [f"rebinding.test:{sink.port}"]
+
+
+def test_of_several_addresses_only_those_allowed_are_used(sink: HttpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, sink.port))
+        for address in ("169.254.169.254", "127.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+
+    open_url(sink.url(host="mixed.test")).deliver(r.delivery())
+
+    assert len(sink.requests) == 1
+
+
+def test_a_name_server_that_hangs_costs_no_more_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(20) and [])
+    start_s = time.monotonic()
+
+    error = r.failure(open_url("http://hanging.test/"), r.delivery(timeout_ms=SILENT_MS))
+    ended.set()
+
+    assert (error.sent, error.code) == (Sent.NO, "DNS")
+    assert (time.monotonic() - start_s) * 1000 < SILENT_MS + SLACK_MS
 
 
 def test_a_name_that_does_not_exist_is_tried_again() -> None:
