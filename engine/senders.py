@@ -149,9 +149,20 @@ class SenderPool:
             self._busy += 1
             start = self._busy > self._threads and self._threads < self.most
             self._threads += start
-        self._jobs.put(delivery)
         if start:
+            self._start_thread()
+        self._jobs.put(delivery)
+
+    def _start_thread(self) -> None:
+        try:
             threading.Thread(target=self._run, name=f"sender-{self._threads}", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads: those we have take the work
+            with self._shared.lock:
+                self._threads -= 1
+                nobody = self._threads == 0
+                self._busy -= nobody
+            if nobody:
+                raise
 
     def retire(self) -> None:
         """The configuration changed: every channel is opened anew at its next message."""
