@@ -11,7 +11,6 @@ from typing import Any
 from engine.engine import Engine
 from engine.host.paths import paths
 from engine.model import NewMessage
-from engine.operations import housekeeping
 
 TEXT = "".join(f"{line:3d} the nightly backup wrote another archive and verified its sums\n" for line in range(15))
 TEXT = TEXT[:1024].ljust(1024, ".")
@@ -51,7 +50,7 @@ def message(text: str = TEXT) -> NewMessage:
 def checkpointing(engine: Engine) -> Callable[[], None]:
     """Return an act that folds the write-ahead log in when it has grown: the owner's duty, done by a peer's commits."""
     engine.context.database.allow_checkpoints()
-    return lambda: housekeeping.checkpoint(engine.context)
+    return engine.context.database.checkpoint_if_long
 
 
 def open_huey(directory: Path) -> tuple[Any, Callable[[str], Any]]:

@@ -291,7 +291,7 @@ class Dispatcher:
 
     def _keep_house(self) -> None:
         context = self._context
-        housekeeping.checkpoint(context)  # other processes write without folding the log: look every round
+        context.database.checkpoint_if_long()
         if self._is_time("heartbeat", HEARTBEAT_MS):
             self._beat()
         if self._is_time("timed", TIMED_MS):

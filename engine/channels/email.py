@@ -41,6 +41,10 @@ class EmailChannel:
         self._sender = _sender(where, options, context.smtp)
         if not (self._to or self._cc or self._bcc):
             raise ConfigError([f"{where}: no recipient; give it to: [name@example.org]"])
+        everybody = {box.address: box for box in (*self._to, *self._cc, *self._bcc)}
+        self._everybody = tuple(everybody)
+        in_message = (self._sender, *self._reply_to, *everybody.values())
+        self._utf8 = any(box.needs_utf8 for box in in_message)
         self._server = _server(context)
         self._pool = Pool(self._server)
 
@@ -49,14 +53,11 @@ class EmailChannel:
         from engine.host.net import Budget
 
         budget = Budget(delivery.timeout_ms)
-        everybody = {box.address: box for box in (*self._to, *self._cc, *self._bcc)}
-        waiting = tuple(address for address in everybody if address not in delivery.accepted)
+        waiting = tuple(address for address in self._everybody if address not in delivery.accepted)
         if not waiting:
             return Receipt("every recipient had accepted it in an earlier attempt")
         raw = self._compose(delivery)
-        in_headers = (self._sender, *self._to, *self._cc, *self._reply_to)
-        utf8 = any(box.needs_utf8 for box in (*in_headers, *(everybody[address] for address in waiting)))
-        taken = self._pool.send_mail(self._sender.address, waiting, raw, utf8=utf8, budget=budget)
+        taken = self._pool.send_mail(self._sender.address, waiting, raw, utf8=self._utf8, budget=budget)
         return _receipt(taken)
 
     def probe(self, *, send: bool, timeout_ms: int) -> list[ProbeStep]:

@@ -33,6 +33,7 @@ _PLAIN_TEXT_HEAD = (
 )
 _TEXT_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_PLAIN_LINE = re.compile(r"[!-~][ -~]*\r\n")
 _LINK = re.compile(r"(?:https?://|mailto:)[!-;=?-~]{1,900}")
 _TYPE = re.compile(r"([a-z0-9][a-z0-9!#$&^_.+-]{0,63})/([a-z0-9][a-z0-9!#$&^_.+-]{0,63})")
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9._:-]{1,40})\"?")
@@ -98,43 +99,47 @@ def _meaning(name: str, value: str) -> Header:
 
 
 def _write_head(head: Sequence[Header]) -> bytes:
-    """Return the header lines. Raises BadInput if a reader would see other headers than those meant."""
-    lines = "".join(_line(name, meaning) for name, meaning in head)
-    seen = HeaderParser().parsestr(lines + "\r\n").items()
-    if [name for name, _ in seen] != [name for name, _ in head]:
-        raise BadInput("headers: would be read as other headers than those given")
-    for (name, meaning), (_, raw) in zip(head, seen, strict=True):
-        if not _reads_as(raw, meaning):
+    """Return the header lines. Raises BadInput if a reader would see anything else than what was meant."""
+    return "".join(
+        _text_line(name, meaning) if isinstance(meaning, str) else _mailbox_line(name, meaning)
+        for name, meaning in head
+    ).encode()
+
+
+def _text_line(name: str, text: str) -> str:
+    line = f"{name}: {_text_value(name, text)}\r\n"
+    # One line of printable ASCII without an encoded word can be read in one way only.
+    if not _PLAIN_LINE.fullmatch(line) or "=?" in line:
+        raw = _read_back(name, line)
+        if (_decode(raw) if "=?" in raw else raw) != text:
             raise BadInput(f"header {name}: would be read as another text than the one given")
-    return lines.encode()
-
-
-def _reads_as(raw: str, meaning: str | tuple[Mailbox, ...]) -> bool:
-    unfolded = re.sub(r"\r?\n(?=[ \t])", "", raw)
-    if isinstance(meaning, str):
-        return (_decode(unfolded) if "=?" in unfolded else unfolded) == meaning
-    return _reads_as_mailboxes(unfolded, meaning)
+    return line
 
 
 @lru_cache(maxsize=256)
-def _reads_as_mailboxes(unfolded: str, meaning: tuple[Mailbox, ...]) -> bool:
+def _mailbox_line(name: str, boxes: tuple[Mailbox, ...]) -> str:
     # Cached: a target's mailboxes are the same in every message, and reading them back is half of composing.
-    if not meaning:
-        return unfolded == "undisclosed-recipients:;"
-    found = [(_decode(name) if "=?" in name else name, address) for name, address in getaddresses([unfolded])]
-    return found == [(box.name, box.address) for box in meaning]
+    if not boxes:
+        return f"{name}: undisclosed-recipients:;\r\n"
+    line = f"{name}: " + ",\r\n ".join(_mailbox_value(name, box) for box in boxes) + "\r\n"
+    found = getaddresses([_read_back(name, line)])
+    if [(_decode(seen) if "=?" in seen else seen, address) for seen, address in found] != [
+        (box.name, box.address) for box in boxes
+    ]:
+        raise BadInput(f"header {name}: would be read as other addresses than those given")
+    return line
+
+
+def _read_back(name: str, line: str) -> str:
+    """Return the value that the standard library reads, unfolded. Raises BadInput if it is not this one header."""
+    seen = HeaderParser().parsestr(line + "\r\n").items()
+    if [found for found, _ in seen] != [name]:
+        raise BadInput(f"header {name}: would be read as other headers than the one given")
+    return re.sub(r"\r?\n(?=[ \t])", "", seen[0][1])
 
 
 def _decode(text: str) -> str:
     return str(make_header(decode_header(text)))
-
-
-def _line(name: str, meaning: str | tuple[Mailbox, ...]) -> str:
-    if isinstance(meaning, str):
-        return f"{name}: {_text_value(name, meaning)}\r\n"
-    if not meaning:
-        return f"{name}: undisclosed-recipients:;\r\n"
-    return f"{name}: " + ",\r\n ".join(_mailbox_value(name, box) for box in meaning) + "\r\n"
 
 
 def _text_value(name: str, text: str) -> str:

@@ -6,7 +6,6 @@ from engine.model import State
 from engine.operations import delivering, ordering
 from engine.operations.context import Context
 from engine.store import audit, messages
-from engine.store.database import WAL_CHECKPOINT_BYTES
 from engine.store.tx import Tx
 
 _INDEX_SLICE_ROWS = 2_000
@@ -121,9 +120,3 @@ def index_text(context: Context) -> int:
         return upto - after
 
     return context.database.write(work)
-
-
-def checkpoint(context: Context) -> None:
-    """Move the WAL into the database when it has grown; only the owner's call does anything."""
-    if context.database.wal_bytes > WAL_CHECKPOINT_BYTES:
-        context.database.checkpoint()

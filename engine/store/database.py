@@ -24,7 +24,8 @@ T = TypeVar("T")
 Work = Callable[[Tx], Any]
 
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline, about a millisecond
-WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024
+_LOG_STEP_BYTES = 4 * 1024 * 1024
+_COMMITS_PER_FOLD = 100  # about 4 MiB of small messages
 _BUSY_PAUSE_S = (0.001, 0.05)
 
 
@@ -84,6 +85,8 @@ class Database:
         self._readers = ReaderPool(self._connect_reader, max(1, options.max_connections - 2), options.busy_ms / 1000)
         self._writer_lock = threading.Lock()
         self._deadline = 0.0
+        self._unfolded = 0
+        self._log_peak_bytes = 0
         self._broken: ChronosError | None = None
         with self._translated(), self._exclusive():
             self._writer = self._open_writer()
@@ -166,13 +169,25 @@ class Database:
 
     def _fold_log(self) -> None:
         """Keep the WAL short under load: growing it makes commits dear. The commit before it stands in any case."""
-        if not self._may_checkpoint or self.wal_bytes < WAL_CHECKPOINT_BYTES:
+        if not self._may_checkpoint:
+            return
+        self._unfolded += 1
+        if self._unfolded < _COMMITS_PER_FOLD and not self._log_grows():
             return
         try:
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._fold("PASSIVE")
         except sqlite3.Error as error:
             if faults.breaks_trust(error):
                 self._degrade(faults.translate(error, str(self.path)))
+
+    def _log_grows(self) -> bool:
+        """Whether the file is longer than ever. It keeps its length when it is folded: SQLite writes over it."""
+        return self.wal_bytes > self._log_peak_bytes + _LOG_STEP_BYTES
+
+    def _fold(self, mode: str) -> None:
+        self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        self._unfolded = 0
+        self._log_peak_bytes = self.wal_bytes
 
     @contextmanager
     def _write_turn(self) -> Iterator[None]:
@@ -299,9 +314,13 @@ class Database:
         """Move the WAL into the database, as far as readers allow. Only the owner may; for others it does nothing."""
         if not self._may_checkpoint:
             return
-        mode = "TRUNCATE" if truncate else "PASSIVE"
         with suppress(DatabaseBusy), self._translated(), self._write_turn():
-            self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            self._fold("TRUNCATE" if truncate else "PASSIVE")
+
+    def checkpoint_if_long(self) -> None:
+        """The same for what other processes wrote: they leave the log to the owner."""
+        if self._may_checkpoint and self._log_grows():
+            self.checkpoint()
 
     def allow_checkpoints(self) -> None:
         """From now on this process owns the engine lock."""

@@ -1,8 +1,8 @@
 -- insert: a scope waits until a stated time.
 INSERT INTO holds (scope, since_ms, until_ms, reason, actor) VALUES (:scope, :now_ms, :until_ms, :reason, :actor);
 
--- extend: pausing a paused scope again moves its end.
-UPDATE holds SET until_ms = :until_ms, reason = :reason, actor = :actor WHERE scope = :scope AND ended_ms IS NULL;
+-- extend: pausing a paused scope again moves its end. The clock may have been set back since it began.
+UPDATE holds SET since_ms = min(since_ms, :now_ms), until_ms = :until_ms, reason = :reason, actor = :actor WHERE scope = :scope AND ended_ms IS NULL;
 
 -- active: what waits now.
 SELECT id, scope, since_ms, until_ms, reason, actor FROM holds
