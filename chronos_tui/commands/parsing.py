@@ -100,8 +100,13 @@ def fill(parser: argparse.ArgumentParser, verb: Verb) -> None:
     """Add a verb's own options and the common ones."""
     verb.arguments(parser)
     if verb.lines:
-        parser.add_argument("--jsonl", action="store_true", help="JSON Lines: one document a line")
+        add_lines(parser)
     add_common(parser)
+
+
+def add_lines(parser: argparse.ArgumentParser) -> None:
+    """Add --jsonl."""
+    parser.add_argument("--jsonl", action="store_true", help="JSON Lines: one document a line")
 
 
 def parser_for(verb: Verb) -> Parser:
