@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import json
 import re
-import sqlite3
 import stat
 import sys
 from base64 import b64encode
@@ -78,7 +77,7 @@ def i2_states(e: Evidence) -> Findings:
 
 
 def _ends(e: Evidence, uid: str, state: str, attempts: list[Row]) -> Findings:
-    delivered = [attempt["attempt_no"] for attempt in attempts if attempt["outcome"] == "delivered"]
+    delivered = _delivered_by(e, uid)
     settled = Story(e.entries.get(uid, [])).settled
     if state == "delivered" and not settled and delivered != [len(attempts)]:
         yield uid, f"delivered, but attempts with that outcome are {delivered} of {len(attempts)}"
@@ -86,6 +85,13 @@ def _ends(e: Evidence, uid: str, state: str, attempts: list[Row]) -> Findings:
         yield uid, f"{state}, although attempt {delivered[0]} was accepted"
     if state == "delivered" and not attempts:
         yield uid, "delivered without an attempt"
+
+
+def _delivered_by(e: Evidence, uid: str) -> list[int]:
+    """The attempts that were accepted, but for those that came too late: overdue, and a later one had begun."""
+    last = e.messages[uid]["attempts"]
+    accepted = (attempt for attempt in e.attempts_of(uid) if attempt["outcome"] == "delivered")
+    return [one["attempt_no"] for one in accepted if one["attempt_no"] == last or not e.overdue(uid, one)]
 
 
 def i3_receipts(e: Evidence) -> Findings:
@@ -146,7 +152,8 @@ def i4_duplicates(e: Evidence) -> Findings:
         if arrived > allowed:
             yield uid, f"arrived {arrived} times; its attempts allow {allowed}"
         for before, after in pairwise(e.attempts_of(uid)):
-            if before["finished_ms"] is not None and after["started_ms"] < before["finished_ms"]:
+            overlap = before["finished_ms"] is not None and after["started_ms"] < before["finished_ms"]
+            if overlap and not e.overdue(uid, before):
                 yield uid, f"attempts {before['attempt_no']} and {after['attempt_no']} were on the wire at once"
     yield from _outside_reigns(e)
     if e.deaths is not None:
@@ -184,8 +191,7 @@ def _in_flight_at_deaths(e: Evidence) -> Findings:
             death = deaths.get(pids.get(attempt["epoch"], -1))
             late = death is not None and (attempt["finished_ms"] or 2**62) >= death.from_ms
             abandoned = attempt["outcome"] == "abandoned"
-            lease_ms = e.policies[e.messages[uid]["target"]].lease_ms
-            if abandoned and not late and attempt["finished_ms"] - attempt["started_ms"] < lease_ms:
+            if abandoned and not late and not e.overdue(uid, attempt):
                 yield uid, f"attempt {attempt['attempt_no']} is abandoned, although its engine did not die during it"
             if death is not None and attempt["started_ms"] > death.to_ms:
                 yield uid, f"attempt {attempt['attempt_no']} began after its engine had died"
@@ -238,7 +244,7 @@ def i6_audit(e: Evidence) -> Findings:
             yield uid, "the audit log knows a message that the database does not have"
     for uid, message in e.messages.items():
         story = Story(e.entries.get(uid, []))
-        yield from ((uid, words) for words in story.compare(message, e.attempts_of(uid)))
+        yield from ((uid, words) for words in story.compare(message, _delivered_by(e, uid)))
         if message["id"] not in e.bulk_members and story.state != message["state"] != "sending":
             yield uid, f"is {message['state']}; by the audit log it is {story.state}"
     epochs = [epoch for epoch, _, _ in reigns(e)]
@@ -353,11 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, help="the loop's own log: the plan, the deaths, the samples")
     parser.add_argument("--settled", action="store_true", help="nothing that was due may still be waiting")
     given = parser.parse_args(arguments)
-    try:
-        evidence = gather(given.data, acks=given.acks, sinks=given.sink, run=given.run, migrations=MIGRATIONS)
-    except (OSError, sqlite3.Error) as error:
-        sys.stdout.write(f"I7 -: the database cannot be read: {error}\n")
-        return 1
+    evidence = gather(given.data, acks=given.acks, sinks=given.sink, run=given.run, migrations=MIGRATIONS)
     evidence.settled = given.settled
     violations = judge(evidence)
     for violation in violations:

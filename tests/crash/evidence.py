@@ -85,6 +85,12 @@ class Evidence:
     def attempts_of(self, uid: str) -> list[Row]:
         return self.attempts.get(self.messages[uid]["id"], [])
 
+    def overdue(self, uid: str, attempt: Row) -> bool:
+        """Whether the attempt outlasted its lease: then the message goes on without it, and its own end comes late."""
+        policy = self.policies.get(self.messages[uid]["target"])
+        lasted_ms = (attempt["finished_ms"] or attempt["started_ms"]) - attempt["started_ms"]
+        return policy is not None and lasted_ms >= policy.lease_ms
+
     @property
     def last_death_ms(self) -> int:
         return max((death.to_ms for death in self.deaths or []), default=2**62)
@@ -117,7 +123,7 @@ def read_acks(path: Path) -> list[tuple[str, str]]:
 def gather(
     data: Path, *, acks: Sequence[Path] = (), sinks: Sequence[Path] = (), run: Path | None = None, migrations: Path
 ) -> Evidence:
-    """Read it all. Raises sqlite3.Error when the database cannot be opened at all."""
+    """Read it all. What SQLite cannot read is left out, and `sound` says why."""
     evidence = Evidence(data)
     for path in acks:
         evidence.acks += read_acks(path)
@@ -136,6 +142,8 @@ def gather(
         connection = sqlite3.connect(Path(scratch) / "chronos.db", isolation_level=None)
         try:
             _read_database(evidence, connection)
+        except sqlite3.Error as error:
+            evidence.sound.append(f"the database cannot be read: {error}")
         finally:
             connection.close()
     return evidence
@@ -185,13 +193,10 @@ def _odd_settings(connection: sqlite3.Connection) -> list[str]:
 
 
 def _unreachable(connection: sqlite3.Connection) -> list[str]:
-    """Rows that foreign keys do not ask for: every message has a body, every blob a user, the index what it claims."""
+    """Rows that foreign keys do not ask for: every message has a body, every blob a user."""
     questions = {
         "message without a body": "SELECT id FROM messages WHERE id NOT IN (SELECT message_id FROM bodies)",
         "blob without a user": "SELECT sha256 AS id FROM blobs WHERE sha256 NOT IN (SELECT sha256 FROM attachments)",
-        "indexed beyond the last message": """
-            SELECT value AS id FROM meta, sqlite_sequence
-             WHERE key = 'search_indexed_id' AND name = 'messages' AND CAST(value AS INTEGER) > seq""",
     }
     return [f"{words}: {row['id']}" for words, sql in questions.items() for row in connection.execute(sql).fetchall()]
 

@@ -27,14 +27,17 @@ from tests.crash.report import table
 from tests.crash.site import Site
 
 PRODUCERS = 3
-SETTLE_S = 240.0
 FULL_S = 2.5
 DISK_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run does. life_s: the mean time between a start and its kill. slow_s: what a slow answer takes."""
+    """What a run does.
+
+    life_s: the mean time between a start and its kill. slow_s: what a slow answer takes. settle_s: how long the last
+    engine has for what is left.
+    """
 
     kills: int
     messages: int
@@ -43,6 +46,7 @@ class Plan:
     fill_disk: bool = False
     life_s: float = 1.2
     slow_s: float = 1.0
+    settle_s: float = 240.0
     breaker: bool = True
     program: str = "chronos-tui"
     defect: str = ""
@@ -153,31 +157,34 @@ class Loop:
             if not engine.wait_ready():
                 raise CrashTestError(f"the last engine did not start: {engine.words}")
             for producer in self._producers:
-                producer.wait(SETTLE_S)
-            self._wait_settled(engine)
+                producer.wait(self._plan.settle_s)
+            settle(self._site, engine, self._plan.settle_s)
             engine.sample()
             more = self._producer(PRODUCERS, self._plan.messages, max(self._plan.messages // 20, 20))
             self._producers.append(more)
-            more.wait(SETTLE_S)
-            self._wait_settled(engine)
+            more.wait(self._plan.settle_s)
+            settle(self._site, engine, self._plan.settle_s)
             engine.sample()
             code = engine.terminate()
             if code != 0:
                 raise CrashTestError(f"SIGTERM ended the engine with {code}: {engine.words}")
 
-    def _wait_settled(self, engine: EngineProcess) -> None:
-        give_up = time.monotonic() + SETTLE_S
-        while waiting := self._waiting():
-            if not engine.alive:
-                raise CrashTestError(f"the last engine died: {engine.words}")
-            if time.monotonic() > give_up:
-                return  # the checker names what was left behind
-            time.sleep(0.1 if waiting < 50 else 0.5)
 
-    def _waiting(self) -> int:
-        with contextlib.closing(sqlite3.connect(f"file:{self._site.database}?mode=ro", uri=True, timeout=10)) as found:
-            sql = "SELECT sum(n) FROM counts WHERE name IN ('queued', 'sending')"
-            return int(found.execute(sql).fetchone()[0])
+def settle(site: Site, engine: EngineProcess, timeout_s: float) -> bool:
+    """Wait until nothing is waiting or on the wire; return whether it came to that. Raises CrashTestError."""
+    give_up = time.monotonic() + timeout_s
+    while waiting := _waiting(site):
+        if not engine.alive:
+            raise CrashTestError(f"the last engine died: {engine.words}")
+        if time.monotonic() > give_up:
+            return False  # the checker names what was left behind
+        time.sleep(0.1 if waiting < 50 else 0.5)
+    return True
+
+
+def _waiting(site: Site) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{site.database}?mode=ro", uri=True, timeout=10)) as found:
+        return int(found.execute("SELECT sum(n) FROM counts WHERE name IN ('queued', 'sending')").fetchone()[0])
 
 
 def check(site: Site, *, settled: bool = True) -> tuple[Evidence, list[Violation]]:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from types import TracebackType
 
 from tests.crash.site import Site
 
 READY_S = 30.0
+_LAST_LINES = 40
 
 
 class CrashTestError(Exception):
@@ -61,12 +63,18 @@ class EngineProcess:
     def __init__(self, site: Site, command: list[str], *, prefix: tuple[str, ...] = ()) -> None:
         self._site = site
         self._ready = threading.Event()
-        self.words = ""
+        self._came_up = False
+        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._process = subprocess.Popen(
             [*prefix, *command], stderr=subprocess.PIPE, text=True, cwd=site.outside[-1], env=site.environment()
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @property
+    def words(self) -> str:
+        """The last lines that it wrote."""
+        return "".join(self._lines)
 
     @property
     def pid(self) -> int:
@@ -78,13 +86,14 @@ class EngineProcess:
 
     @property
     def ready(self) -> bool:
-        return self._ready.is_set() and "engine ready" in self.words
+        return self._came_up
 
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self.words += line
-            if "engine ready" in line:
+            self._lines.append(line)
+            if line.startswith("chronos engine ready "):
+                self._came_up = True
                 self._ready.set()
         self._ready.set()
 
@@ -103,9 +112,9 @@ class EngineProcess:
         if self.alive:
             self._end(signal.SIGKILL, clean=False)
 
-    def terminate(self) -> int:
-        """SIGTERM; return the exit code."""
-        return self._end(signal.SIGTERM, clean=True)
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; return the exit code."""
+        return self._end(number, clean=True)
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
