@@ -90,9 +90,8 @@ def grouped(bench: Bench) -> Iterator[Row]:
 
 def _against_queues(bench: Bench, most: int) -> dict[str, list[Sample]]:
     with cleanup() as later:
-        engine = contenders.open_engine(bench.fresh("ours"))
+        engine = contenders.open_owner(bench.fresh("ours"))
         later(engine.close)
-        fold = contenders.checkpointing(engine)
         claimer = Claimer(engine, most)
         huey, put = contenders.open_huey(bench.fresh("huey"))
         later(huey.storage.close)
@@ -102,7 +101,6 @@ def _against_queues(bench: Bench, most: int) -> dict[str, list[Sample]]:
 
         def ours() -> Sample:
             engine.enqueue_many([contenders.message() for _ in range(count)])
-            fold()
             return _drained(claimer.turn, claimer.drain, count)
 
         def theirs() -> Sample:

@@ -47,10 +47,11 @@ def message(text: str = TEXT) -> NewMessage:
     return NewMessage(target=TARGET, subject="nightly backup", text=text)
 
 
-def checkpointing(engine: Engine) -> Callable[[], None]:
-    """Return an act that folds the write-ahead log in when it has grown: the owner's duty, done by a peer's commits."""
+def open_owner(directory: Path) -> Engine:
+    """Open an engine that folds its write-ahead log in as the one that delivers does: a peer's commits do that too."""
+    engine = open_engine(directory)
     engine.context.database.allow_checkpoints()
-    return engine.context.database.checkpoint_if_long
+    return engine
 
 
 def open_huey(directory: Path) -> tuple[Any, Callable[[str], Any]]:

@@ -34,7 +34,7 @@ from benchmarks.measure import (
 
 _BATCH = 1_000
 _START_AHEAD_S = 1.0
-_FOLD_EVERY_S = 0.05
+_FOLD_EVERY_S = 0.5
 _SLOW_SYNC_US = 2_000
 
 
@@ -42,9 +42,8 @@ def one_by_one(bench: Bench) -> Iterator[Row]:
     """One producer: each message is on the disk, with its audit entry, before the next begins."""
     work = "enqueue, one by one, 1 KiB, durable, with its audit entry"
     with cleanup() as later:
-        engine = contenders.open_engine(bench.fresh("ours"))
+        engine = contenders.open_owner(bench.fresh("ours"))
         later(engine.close)
-        fold = contenders.checkpointing(engine)
         huey, put = contenders.open_huey(bench.fresh("huey"))
         later(huey.storage.close)
         raw = contenders.open_raw(bench.fresh("raw"))
@@ -59,9 +58,9 @@ def one_by_one(bench: Bench) -> Iterator[Row]:
         seconds = bench.round_s
         found = side_by_side(
             {
-                "ours": lambda: timed_calls(put_ours, seconds=seconds, meanwhile=fold),
-                "huey": lambda: timed_calls(lambda: put(contenders.TEXT), seconds=seconds),
-                "raw": lambda: timed_calls(insert, seconds=seconds),
+                "ours": lambda: timed_calls(put_ours, seconds),
+                "huey": lambda: timed_calls(lambda: put(contenders.TEXT), seconds),
+                "raw": lambda: timed_calls(insert, seconds),
             },
             bench.rounds,
         )
@@ -93,9 +92,8 @@ def threads_32(bench: Bench) -> Iterator[Row]:
 
 def _byby_threads(bench: Bench, count: int) -> dict[str, list[Sample]]:
     with cleanup() as later:
-        engine = contenders.open_engine(bench.fresh("ours"))
+        engine = contenders.open_owner(bench.fresh("ours"))
         later(engine.close)
-        fold = contenders.checkpointing(engine)
         huey, put = contenders.open_huey(bench.fresh("huey"))
         later(huey.storage.close)
         queue = contenders.open_persist_queue(bench.fresh("persist-queue"))
@@ -103,7 +101,7 @@ def _byby_threads(bench: Bench, count: int) -> dict[str, list[Sample]]:
         seconds = bench.round_s
         return side_by_side(
             {
-                "ours": lambda: by_threads(lambda: engine.enqueue(contenders.message()), count, seconds, fold),
+                "ours": lambda: by_threads(lambda: engine.enqueue(contenders.message()), count, seconds),
                 "huey": lambda: by_threads(lambda: put(contenders.TEXT), count, seconds),
                 "persist-queue": lambda: by_threads(lambda: queue.put(contenders.TEXT), count, seconds),
             },
@@ -157,10 +155,9 @@ def processes_8(bench: Bench) -> Iterator[Row]:
 
 def _by_processes(bench: Bench, count: int) -> dict[str, list[Sample]]:
     homes = {name: bench.fresh(name) for name in ("ours", "huey")}
-    contenders.open_engine(homes["ours"]).close()
     # A process that owns nothing leaves the log alone; somebody has to fold it in, as the running engine would.
-    owner = contenders.open_engine(homes["ours"])
-    fold = contenders.checkpointing(owner)
+    owner = contenders.open_owner(homes["ours"])
+    fold = owner.context.database.checkpoint
     try:
         return side_by_side(
             {
@@ -197,9 +194,8 @@ def batch(bench: Bench) -> Iterator[Row]:
 
     work = "enqueue 1 000 in one call"
     with cleanup() as later:
-        engine = contenders.open_engine(bench.fresh("ours"))
+        engine = contenders.open_owner(bench.fresh("ours"))
         later(engine.close)
-        fold = contenders.checkpointing(engine)
         raw = contenders.open_raw(bench.fresh("raw"))
         later(raw.close)
         utils = Database(contenders.open_raw(bench.fresh("sqlite-utils")))
@@ -221,9 +217,9 @@ def batch(bench: Bench) -> Iterator[Row]:
         seconds = bench.round_s
         found = side_by_side(
             {
-                "ours": lambda: timed_calls(ours, seconds=seconds, meanwhile=fold),
-                "raw": lambda: timed_calls(many, seconds=seconds),
-                "utils": lambda: timed_calls(insert_all, seconds=seconds),
+                "ours": lambda: timed_calls(ours, seconds),
+                "raw": lambda: timed_calls(many, seconds),
+                "utils": lambda: timed_calls(insert_all, seconds),
             },
             bench.rounds,
         )

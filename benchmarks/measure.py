@@ -16,8 +16,6 @@ Sample = Mapping[str, float]
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 _NOTHING = "-"
-_CALLS_BETWEEN = 64
-_MEANWHILE_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +156,8 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def timed_calls(
-    call: Callable[[], object], *, seconds: float, meanwhile: Callable[[], object] | None = None
-) -> dict[str, float]:
-    """Call again and again for a while; rate, and the times of the single calls.
-
-    meanwhile: work that the contender does not do within its calls although it belongs to them (a checkpoint when one
-    is due); called every now and then, and within the time measured.
-    """
+def timed_calls(call: Callable[[], object], seconds: float) -> dict[str, float]:
+    """Call again and again for a while; rate, and the times of the single calls."""
     times: list[float] = []
     clock = time.perf_counter
     begin = last = clock()
@@ -175,24 +167,17 @@ def timed_calls(
         now = clock()
         times.append(now - last)
         last = now
-        if meanwhile is not None and len(times) % _CALLS_BETWEEN == 0:
-            meanwhile()
-            last = clock()
     return summary(times, clock() - begin)
 
 
-def by_threads(
-    call: Callable[[], object], count: int, seconds: float, meanwhile: Callable[[], None] | None = None
-) -> dict[str, float]:
+def by_threads(call: Callable[[], object], count: int, seconds: float) -> dict[str, float]:
     """What `timed_calls` does, on `count` threads at once. fairness: calls of the slowest thread / of the fastest."""
-    times, took_s = call_by_threads(call, count, seconds, meanwhile)
+    times, took_s = call_by_threads(call, count, seconds)
     counts = [len(own) for own in times]
     return {**summary([one for own in times for one in own], took_s), "fairness": min(counts) / max(counts)}
 
 
-def call_by_threads(
-    call: Callable[[], object], count: int, seconds: float, meanwhile: Callable[[], None] | None = None
-) -> tuple[list[list[float]], float]:
+def call_by_threads(call: Callable[[], object], count: int, seconds: float) -> tuple[list[list[float]], float]:
     """Call for a while on `count` threads that begin together; return each one's times, and how long all took, in s."""
     times: list[list[float]] = [[] for _ in range(count)]
     together = threading.Barrier(count + 1)
@@ -213,9 +198,6 @@ def call_by_threads(
         worker.start()
     together.wait()
     begin = time.perf_counter()
-    while meanwhile is not None and time.perf_counter() < begin + seconds:
-        time.sleep(_MEANWHILE_EVERY_S)
-        meanwhile()
     for worker in workers:
         worker.join()
     return times, time.perf_counter() - begin
