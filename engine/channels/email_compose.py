@@ -1,6 +1,7 @@
 """A message as RFC 5322 bytes: the same at every attempt, with nothing in it that the caller did not mean.
 
 Headers are written here and then read back by the standard library's parser; what it finds must be what was meant.
+Only a single line of printable ASCII without encoded words is spared that: there is nothing in it to take apart.
 Bodies and attachments are the standard library's EmailMessage. Opens nothing.
 """
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.channels.base import Channel
 from engine.errors import DeliveryError
 from tests.channels import rig as r
-from tests.channels.test_email import open_mail
+from tests.channels.mail_rig import open_mail
 from tests.channels.test_webhook import open_url
 
 
