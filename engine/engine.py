@@ -14,6 +14,7 @@ from engine.model import Content, Hold, Role
 from engine.operations import acts, bulk, configuring, holding, reading
 from engine.operations.acts import Act, Action
 from engine.operations.bulk import Bulk, Frozen, Progress
+from engine.operations.context import writable
 from engine.store import audit, leader
 from engine.store.tx import Tx
 
@@ -250,7 +251,7 @@ class Engine(Intake):
         from engine.operations.enqueue import resolve
 
         if send:
-            acts.writable(self.context)
+            writable(self.context)
         spec, _steps = resolve(self.settings, name)
         channel = self._open_channel(spec)
         try:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from engine.errors import NotFound, NotPossible
 from engine.model import Message, State
 from engine.operations import ordering
-from engine.operations.context import Context
+from engine.operations.context import Context, writable
 from engine.rules.identity import is_uid
 from engine.rules.states import accepts, why_not
 from engine.store import audit, messages
@@ -54,12 +54,6 @@ _PAST = {
     Action.SETTLE_DELIVERED: "message.settled",
     Action.SETTLE_DEAD: "message.settled",
 }
-
-
-def writable(context: Context) -> None:
-    """Raise NotPossible where the engine was opened read-only."""
-    if context.read_only:
-        raise NotPossible("opened read-only: nothing can be changed from here")
 
 
 def find(tx: Tx, handle: int | str) -> Message:

@@ -10,7 +10,7 @@ from engine.errors import NotFound, NotPossible
 from engine.model import Message, State
 from engine.operations import acts
 from engine.operations.acts import Action
-from engine.operations.context import Context
+from engine.operations.context import Context, writable
 from engine.rules import filters
 from engine.rules.filters import Filter, Term
 from engine.rules.states import accepts
@@ -67,7 +67,7 @@ def freeze(context: Context, action: Action, *, expression: str = "", ids: Seque
 
     Raises BadInput for a bad expression, NotFound for an id that does not exist.
     """
-    acts.writable(context)
+    writable(context)
     if ids:
         members = context.database.read(lambda tx: [acts.find(tx, handle).id for handle in ids])
         members = sorted(set(members))
@@ -120,7 +120,7 @@ def act(context: Context, bulk_id: int, progress: Progress | None = None) -> Bul
 
     Raises NotFound, NotPossible when it was done before.
     """
-    acts.writable(context)
+    writable(context)
     context.database.write(lambda tx: _begin(tx, context, bulk_id))
     return carry_on(context, bulk_id, progress)
 
@@ -213,7 +213,7 @@ def undo(context: Context, bulk_id: int | None = None, progress: Progress | None
 
     Raises NotFound when there is nothing to undo, NotPossible when its time is over.
     """
-    acts.writable(context)
+    writable(context)
 
     def begin(tx: Tx) -> int:
         now_ms = context.clock.now_ms()

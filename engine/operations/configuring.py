@@ -10,8 +10,7 @@ from engine.errors import ConfigError
 from engine.host.config import cache
 from engine.host.paths import Paths
 from engine.model import Settings
-from engine.operations import acts
-from engine.operations.context import Context
+from engine.operations.context import Context, writable
 from engine.store import audit
 
 
@@ -45,7 +44,7 @@ def load(paths: Paths, env: Mapping[str, str], text: bytes | None = None) -> Set
 
 def note_reload(context: Context, settings: Settings) -> None:
     """Put the new configuration in force; an audit entry names its digest. Raises NotPossible if read-only."""
-    acts.writable(context)
+    writable(context)
     digest = hashlib.sha256(cache.settings_to_json(settings).encode()).hexdigest()
     now_ms = context.clock.now_ms()
     detail = {"sha256": digest, "targets": len(settings.targets)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.clock import Clock
-from engine.errors import NotFound
+from engine.errors import NotFound, NotPossible
 from engine.model import Settings, TargetSpec
 from engine.store.database import Database
 
@@ -62,3 +62,9 @@ def unknown_target(settings: Settings, name: str) -> NotFound:
     else:
         hint = "none is configured yet; 'chronos config path' names the file"
     return NotFound(f"no target or route {name!r}; {hint}")
+
+
+def writable(context: Context) -> None:
+    """Raise NotPossible where the engine was opened read-only."""
+    if context.read_only:
+        raise NotPossible("opened read-only: nothing can be changed from here")

@@ -10,8 +10,8 @@ from pathlib import Path
 from engine.errors import ChronosError, NotPossible
 from engine.host.locks import EngineLock
 from engine.host.paths import Paths
-from engine.operations import acts, auditing, health
-from engine.operations.context import Context
+from engine.operations import auditing, health
+from engine.operations.context import Context, writable
 from engine.operations.health import Check, Level
 
 _MOST_FINDINGS = 10
@@ -23,7 +23,7 @@ def examine(context: Context, paths: Paths, lock: EngineLock, env: Mapping[str, 
     Raises NotPossible when a rewrite is needed and an engine runs, or to fix anything where opened read-only.
     """
     if fix:
-        acts.writable(context)
+        writable(context)
     mended = _fix(context, paths, lock) if fix else []
     return [*mended, *_deep(context), *health.checks(context, paths, lock.owner(), env)]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from engine.errors import BadInput, NotFound
 from engine.model import Hold
-from engine.operations import acts
-from engine.operations.context import Context, unknown_target
+from engine.operations.context import Context, unknown_target, writable
 from engine.rules.durations import rfc3339
 from engine.store import audit, lanes
 from engine.store.tx import Tx
@@ -21,7 +20,7 @@ def pause(context: Context, scope: str, *, for_ms: int, reason: str = "") -> Hol
 
     Raises BadInput for a scope that is none or a time that is no time, NotFound for an unknown target.
     """
-    acts.writable(context)
+    writable(context)
     check_scope(context, scope)
     if not 0 < for_ms <= LONGEST_MS:
         raise BadInput("a pause lasts from a moment to 7d; pause again to prolong it")
@@ -51,7 +50,7 @@ def resume(context: Context, scope: str | None = None) -> list[str]:
 
     Raises NotFound when nothing of that name is held.
     """
-    acts.writable(context)
+    writable(context)
 
     def work(tx: Tx) -> list[str]:
         now_ms = context.clock.now_ms()

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from engine.errors import Sent
 from engine.model import DELIVERED, Message, Outcome, RetryPolicy, TargetSpec
-from engine.operations import acts
-from engine.operations.context import Context, target_spec, unknown_target
+from engine.operations.context import Context, target_spec, unknown_target, writable
 from engine.rules import breaker, rate
 from engine.rules.breaker import BreakerState
 from engine.rules.decide import ABANDONED
@@ -104,7 +103,7 @@ def enable(context: Context, name: str) -> bool:
 
     Raises NotFound for a target nobody configured.
     """
-    acts.writable(context)
+    writable(context)
     spec = target_spec(context.settings, name)
     if spec is None:
         raise unknown_target(context.settings, name)
