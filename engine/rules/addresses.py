@@ -107,9 +107,11 @@ def check_host(name: str, shown: str) -> str:
     """
     ascii_name = name.lower()
     if not name.isascii():
+        import idna  # IDNA 2008; Python's own codec is of 2003 and turns straße.de into another domain, strasse.de
+
         try:
-            ascii_name = name.encode("idna").decode().lower()
-        except UnicodeError as error:
+            ascii_name = idna.encode(name, uts46=True).decode()
+        except idna.IDNAError as error:
             raise BadInput(f"{shown}: {_shown(name)} is not a host name") from error
     if len(ascii_name) > 253 or not all(_LABEL.fullmatch(label) for label in ascii_name.split(".")):
         raise BadInput(f"{shown}: {_shown(name)} is not a host name")

@@ -166,16 +166,16 @@ def verify_chain(
 def _follows(body: str, seq: int, prev: str) -> bool:
     """Whether `body` names `seq` and `prev` at its top level.
 
-    Fast where it is certain: in JSON a quote right after a comma, with no second brace before it, opens a key of the
-    outermost object (inside a text it would have a backslash before it). Nested objects may hold a `prev` of their own
-    and a text may hold a brace; then the whole body is parsed.
+    Fast where it is certain, which is for every entry that Chronos writes: keys are sorted, so prev, seq and subject come
+    last. When nothing but the subject's text and one brace follow, they stand in the outermost object, for a nested one
+    would need a second brace; and inside a text their quotes would have backslashes. Otherwise the body is parsed.
     """
-    prev_at = body.find(f',"prev":"{prev}",')
-    if prev_at > 0:
-        needle = f',"seq":{seq}'
-        seq_at = body.find(needle, prev_at)
-        if seq_at > 0 and body.find("{", 1, seq_at) < 0:
-            return body[seq_at + len(needle) :][:1] in {",", "}"}
+    tail = f',"prev":"{prev}","seq":{seq},"subject":"'
+    at = body.rfind(tail)
+    if at > 0 and body.endswith('"}'):
+        subject = body[at + len(tail) : -2]
+        if '"' not in subject and "\\" not in subject:
+            return True
     top = _top_level(body)
     found = top.get("seq")
     return top.get("prev") == prev and type(found) is int and found == seq

@@ -127,3 +127,7 @@ def test_any_text_is_a_target_or_refused_in_one_line(scheme: str, rest: str) -> 
 def test_plausible_addresses_are_taken(address: str) -> None:
     if len(address.rpartition("@")[0]) <= 64:
         assert check_mail_address(address).lower() == address.lower()
+
+
+def test_a_sharp_s_stays_the_domain_it_is() -> None:
+    assert check_mail_address("a@straße.de") == "a@xn--strae-oqa.de"
