@@ -59,7 +59,7 @@ class Dispatcher:
         self._draining = False
         self._stopped = False
         self._last_turn_ms = context.clock.monotonic_ms()
-        self._due = {"heartbeat": 0, "timed": 0, "index": 0, "index_busy": 0, "pace": 0}
+        self._due = {"heartbeat": 0, "timed": 0, "index": 0, "index_busy": 0, "pace": 0, "log": 0}
         self._look_at_ms = 0
         self._trouble = ""
         self.tally = Tally(log)
@@ -291,7 +291,8 @@ class Dispatcher:
 
     def _keep_house(self) -> None:
         context = self._context
-        context.database.checkpoint_if_long()
+        if self._is_time("log", POLL_MS):
+            context.database.checkpoint_if_long()
         if self._is_time("heartbeat", HEARTBEAT_MS):
             self._beat()
         if self._is_time("timed", TIMED_MS):

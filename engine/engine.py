@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from engine.operations.watching import ChangeFeed
     from engine.rules.canonical import ChainResult
     from engine.rules.explain import Explanation
+
+_SWITCH_INTERVAL_S = 0.000_5
+"""How long a thread may keep the interpreter from the others. With Python's 5 ms the dispatcher, and a cockpit's keys,
+wait behind busy senders: key latency beside a Python loop 7.7 → 2.7 ms."""
 
 DRAIN_MS = 4_500
 """Of the 5 s that a shutdown may take; the rest is for recording and closing."""
@@ -73,6 +78,7 @@ class Engine(Intake):
         from engine.dispatcher import Dispatcher
 
         context = self.context
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         context.database.allow_checkpoints()
         now_ms = context.clock.now_ms()
         host = os.uname().nodename
