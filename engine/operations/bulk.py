@@ -136,21 +136,25 @@ def _begin(tx: Tx, context: Context, bulk_id: int) -> None:
         "filter": bulk.filter,
         "count": bulk.total,
         "ids": [row[0] for row in first],
-        "ids_sha256": _digest(tx, bulk_id),
+        "ids_sha256": _digest(tx, bulk),
     }
     audit.append(tx, now_ms, context.actor, f"bulk.{bulk.action.value}", f"bulk:{bulk_id}", detail)
 
 
-def _digest(tx: Tx, bulk_id: int) -> str:
-    """SHA-256 over the members' numbers, one a line: says later which set it was without holding millions of them."""
+def _digest(tx: Tx, bulk: Bulk) -> str:
+    """SHA-256 over the members' numbers, one a line: says later which set it was without holding millions of them.
+
+    Raises NotPossible when the set is no longer whole, because it is being forgotten.
+    """
     digest = hashlib.sha256()
-    after = 0
-    while True:
-        rows = tx.rows("bulks.items", {"bulk_id": bulk_id, "after": after, "n": SLICE * 20})
+    after = n = 0
+    while rows := tx.rows("bulks.items", {"bulk_id": bulk.bulk_id, "after": after, "n": SLICE * 20}):
         digest.update("".join(f"{row[0]}\n" for row in rows).encode())
-        if len(rows) < SLICE * 20:
-            return digest.hexdigest()
+        n += len(rows)
         after = rows[-1][0]
+    if n != bulk.total:
+        raise NotPossible(f"bulk act {bulk.bulk_id} was frozen too long ago; freeze a new set")
+    return digest.hexdigest()
 
 
 def carry_on(context: Context, bulk_id: int, progress: Progress | None = None) -> Bulk:

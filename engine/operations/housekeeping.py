@@ -94,12 +94,12 @@ def _retain(tx: Tx, context: Context, params: dict[str, object]) -> int:
 
 
 def _has_old_bulks(context: Context, now_ms: int) -> bool:
-    before = {"before_ms": now_ms - _FORGET_BULKS_MS}
+    before = {"before_ms": now_ms - _FORGET_BULKS_MS, "now_ms": now_ms}
     return bool(context.database.read(lambda tx: tx.rows("bulks.forget", before)))
 
 
 def _forget_bulks(tx: Tx, now_ms: int) -> None:
-    for (bulk_id,) in tx.rows("bulks.forget", {"before_ms": now_ms - _FORGET_BULKS_MS}):
+    for (bulk_id,) in tx.rows("bulks.forget", {"before_ms": now_ms - _FORGET_BULKS_MS, "now_ms": now_ms}):
         tx.run("bulks.delete_items", {"id": bulk_id})
         tx.run("bulks.delete", {"id": bulk_id})
 

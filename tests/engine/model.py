@@ -73,6 +73,10 @@ class Model:
         scopes = {"all", f"channel:{channel}", f"target:{letter.target}", f"template:{letter.template}"}
         return any(self.holds.get(scope, now_ms) > now_ms for scope in scopes)
 
+    def end_run_out(self, now_ms: int) -> None:
+        """A hold that is over stays over, even when the clock is set back."""
+        self.holds = {scope: until for scope, until in self.holds.items() if until > now_ms}
+
     def turn(self, key: str) -> int | None:
         """Whose turn it is within an ordering key."""
         ours = [letter for letter in self.sorted() if letter.ordering_key == key]

@@ -235,6 +235,7 @@ class Queue(RuleBasedStateMachine):
         housekeeping.follow_routes(self.box.context)
         self.model.follow_routes(self.now_ms)
         holding.end_run_out(self.box.context)
+        self.model.end_run_out(self.now_ms)
         housekeeping.index_text(self.box.context)
 
     @rule()
@@ -242,12 +243,18 @@ class Queue(RuleBasedStateMachine):
         # One call deletes what is old of each state in turn; the newest message is looked for each time anew.
         housekeeping.retain(self.box.context)
         self.model.retain(self.now_ms)
+        # Frozen sets and acts that nobody can undo any more are forgotten after a day.
+        known = {row[0] for row in self._select("SELECT id FROM bulks")}
+        self.frozen = [one for one in self.frozen if one[0] in known]
+        assert all(one[0] in known or one[3] <= self.now_ms for one in self.bulks)
+        self.bulks = [one for one in self.bulks if one[0] in known]
 
     # Operators
 
     @rule(scope=st.sampled_from(SCOPES), for_ms=st.sampled_from([1, 10_000]))
     def pause(self, scope: str, for_ms: int) -> None:
         holding.pause(self.box.context, scope, for_ms=for_ms)
+        self.model.end_run_out(self.now_ms)
         self.model.holds[scope] = self.now_ms + for_ms
 
     @precondition(lambda self: any(until > self.now_ms for until in self.model.holds.values()))

@@ -35,7 +35,9 @@ UPDATE bulk_items SET result = :result, before_state = coalesce(:before_state, b
 UPDATE bulks SET applied = applied + :applied, skipped = skipped + :skipped, undone = undone + :undone WHERE id = :id;
 
 -- forget: frozen sets that nobody acted on, and old acts.
-SELECT id FROM bulks WHERE created_ms < :before_ms AND state NOT IN ('acting', 'undoing') ORDER BY id LIMIT 5;
+SELECT id FROM bulks
+ WHERE created_ms < :before_ms AND state NOT IN ('acting', 'undoing') AND coalesce(undo_until_ms, 0) <= :now_ms
+ ORDER BY id LIMIT 5;
 
 -- delete_items: in slices, a set may hold millions.
 DELETE FROM bulk_items WHERE (bulk_id, message_id) IN
