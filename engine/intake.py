@@ -106,7 +106,18 @@ class Intake:
             raise NotPossible(
                 f"the running engine (pid {pid.get('pid', '?')}) is older than this program; restart it first"
             )
+        if self.context.database.degraded:
+            self._rewrite()
         migrate.migrate(self.context.database, now_ms)
+
+    def _rewrite(self) -> None:
+        """A write failed before the schema was ready: 'doctor --fix' could not come this far, so mend it here."""
+        if not self._lock.acquire({"pid": os.getpid(), "mode": "rewrite"}):
+            return  # the migration says that nothing is taken
+        try:
+            self.context.database.rewrite()
+        finally:
+            self._lock.release()
 
     @property
     def settings(self) -> Settings:

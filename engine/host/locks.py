@@ -7,6 +7,7 @@ open file description locks (fcntl(2), F_OFD_*), which can be looked at without 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -92,12 +93,13 @@ class EngineLock:
         import json
 
         line = json.dumps(dict(info), separators=(",", ":")).encode() + b"\n"
-        os.ftruncate(fd, 0)
+        # A full or failing disk must not keep the engine from starting; owner() then answers {}, or an older line.
         try:
+            os.ftruncate(fd, 0)
             os.pwrite(fd, line, 0)
         except OSError:
-            # A full disk must not keep the engine from starting; owner() then answers {}.
-            os.ftruncate(fd, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, 0)
 
     def owner(self) -> dict[str, Any] | None:
         """Return what the present holder wrote, {} if that is unreadable, None if nobody holds the lock.
@@ -123,7 +125,8 @@ class EngineLock:
         if self._fd is None:
             return
         fd, self._fd = self._fd, None
-        os.ftruncate(fd, 0)
+        with contextlib.suppress(OSError):  # the line is for people; the lock must go in any case
+            os.ftruncate(fd, 0)
         os.close(fd)
 
 
