@@ -275,9 +275,10 @@ def i7_database(e: Evidence) -> Findings:
     for words in e.sound:
         if words != "ok":
             yield "", words
-    for key in e.expected_schema.keys() | e.schema.keys():
-        if e.schema.get(key) != e.expected_schema.get(key):
-            yield "", f"{key[0]} {key[1]} is not as the migrations make it"
+    odd = [key for key in e.expected_schema.keys() | e.schema.keys() if e.schema.get(key) != e.expected_schema.get(key)]
+    if odd:
+        named = ", ".join(" ".join(key) for key in sorted(odd)[:5])
+        yield "", f"{len(odd)} parts of the schema are not as the migrations make them: {named} …"
     real = Counter(message["state"] for message in e.messages.values())
     for state, n in e.counts.items():
         if state != "revision" and n != real.get(state, 0):

@@ -150,10 +150,10 @@ def gather(
 
 
 def _read_run(evidence: Evidence, path: Path) -> None:
-    evidence.deaths = []
+    deaths = []
     for line in json_lines(path):
         if line["event"] == "ended":
-            evidence.deaths.append(Death(line["pid"], line["from_ms"], line["to_ms"], line["clean"]))
+            deaths.append(Death(line["pid"], line["from_ms"], line["to_ms"], line["clean"]))
         elif line["event"] == "plan":
             evidence.seats = line["seats"]
             evidence.policies = {name: Policy(**policy) for name, policy in line["policies"].items()}
@@ -161,6 +161,7 @@ def _read_run(evidence: Evidence, path: Path) -> None:
             evidence.canaries = list(line["canaries"])
         elif line["event"] == "sample":
             evidence.samples.append(line)
+    evidence.deaths = deaths or None
 
 
 def _read_database(evidence: Evidence, connection: sqlite3.Connection) -> None:
