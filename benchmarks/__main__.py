@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import claiming, enqueueing, listing, machine, mails, programs, truth, webhooks
 from benchmarks.measure import Bench, Row
+from engine.errors import ChronosError
 
 Measure = Callable[[Bench], Iterable[Row]]
 ROWS: dict[str, tuple[Measure, ...]] = {
@@ -33,6 +36,8 @@ ROWS: dict[str, tuple[Measure, ...]] = {
     "ready": (programs.ready,),
     "idle": (programs.idle,),
 }
+_FAILURES = (ChronosError, OSError, RuntimeError, AssertionError, sqlite3.Error, subprocess.SubprocessError)
+_EMPTY = ("-",) * 5
 _COLUMNS = ("work", "compared with", "goal", "ours", "theirs", "ratio", "verdict")
 
 
@@ -66,10 +71,15 @@ def _measured(measure: Measure, name: str, directory: Path, given: argparse.Name
     own = directory / f"{name}-{measure.__name__}"
     own.mkdir()
     begin = time.monotonic()
-    for row in measure(Bench(own, directory, quick=given.quick, full=given.full)):
-        figures = f"{row.ours} : {row.theirs} = {row.ratio}"
-        print(f"  {row.verdict:8} {row.work} / {row.compared}: {figures}", file=sys.stderr)
-        yield row
+    try:
+        for row in measure(Bench(own, directory, quick=given.quick, full=given.full)):
+            figures = f"{row.ours} : {row.theirs} = {row.ratio}"
+            print(f"  {row.verdict:8} {row.work} / {row.compared}: {figures}", file=sys.stderr)
+            yield row
+    except _FAILURES as error:
+        # One contender that fails must not cost the figures of the others.
+        print(f"  {name}.{measure.__name__} failed: {type(error).__name__}: {str(error)[:300]}", file=sys.stderr)
+        yield Row(f"{name}.{measure.__name__}", *_EMPTY, f"failed: {type(error).__name__}")
     print(f"{name}.{measure.__name__} took {time.monotonic() - begin:.0f} s", file=sys.stderr)
 
 

@@ -35,7 +35,7 @@ INSERT INTO bodies (message_id, text, headers)
 SELECT id, printf('archive %d of host-%d was written and its sums were verified; %s %d bytes; nothing to be done today',
                   id, id % 97, CASE WHEN id % :every = 0 THEN :rare ELSE 'ok' END, id * 7919), '[]'
   FROM messages"""
-_TAGS = "INSERT INTO tags (tag, message_id) SELECT 'nightly', id FROM messages WHERE id % 10 = 3"
+_TAGS = "INSERT INTO tags (tag, message_id) SELECT 'nightly', id FROM messages WHERE id % 10 = 5"
 _AUDIT = """
 INSERT INTO audit (seq, body, hash)
 SELECT id, json_object('action', 'message.queued', 'actor', 'bench', 'subject', uid, 'seq', id), content_hash
