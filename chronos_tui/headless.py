@@ -111,8 +111,9 @@ def _start_sink(engine: bridge.Engine, log: bridge.Log) -> bridge.Sink:
 
 def _serve(running: _Headless) -> int:
     engine, log, env = running.engine, running.log, running.env
-    sys.stderr.write(f"chronos engine ready pid={os.getpid()} data={engine.paths.data_dir} http=off\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody reads it; that is no reason not to deliver
+        sys.stderr.write(f"chronos engine ready pid={os.getpid()} data={engine.paths.data_dir} http=off\n")
+        sys.stderr.flush()
     bridge.notify("READY=1", env)
     fed_every_s = bridge.watchdog_interval_s(env)
     while True:
@@ -143,13 +144,20 @@ def _leave(running: _Headless, taken: signal.Signals) -> int:
     """Drain and close. Whatever is still on the wire when time is over is recorded, or taken up by the next start."""
     bridge.notify("STOPPING=1", running.env)
     running.log.event("INFO", "stopping", signal=taken.name)
-    threading.Thread(target=_leave_at_once, name="second-signal", daemon=True).start()
+    recorded = threading.Event()
+    threading.Thread(target=_leave_at_once, args=(recorded,), name="second-signal", daemon=True).start()
     clean = running.engine.stop()
+    recorded.set()
     running.log.event("INFO" if clean else "WARNING", "stopped", drained=clean)
     return 0
 
 
-def _leave_at_once() -> None:
-    """Wait for a second signal, or for the time to be over, and end the process where it stands."""
+def _leave_at_once(recorded: threading.Event) -> None:
+    """Wait for a second signal, or for the time to be over, and end the process where it stands.
+
+    recorded: the engine has stopped in order, so that only closing takes too long, which is no failure.
+    """
     taken = signal.sigtimedwait(STOPPING, _LEAVE_S)
-    os._exit(1 if taken is None else 128 + taken.si_signo)
+    if taken is not None:
+        os._exit(128 + taken.si_signo)
+    os._exit(0 if recorded.is_set() else 1)

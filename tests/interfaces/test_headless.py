@@ -161,6 +161,20 @@ def test_a_second_signal_leaves_at_once_and_the_next_start_takes_up_its_work(box
     assert [one["outcome"] for one in history] == ["abandoned", "delivered"]
 
 
+def test_a_receiver_that_never_answers_does_not_keep_the_engine(box: Box) -> None:
+    """After the time to drain the attempt is recorded as cut off, and sent again at once by the next start."""
+    with gate() as server:
+        box.configure(through(server))
+        with box.engine() as engine:
+            uid = box.send("--text", "x", target="gate")
+            assert server.arrived.acquire(timeout=TIME_OUT_S)
+            engine.signal(signal.SIGTERM)
+            engine.event("stopped", drained=False)
+            assert engine.process.wait(TIME_OUT_S) == 0
+    shown = box.ok("outbox", "show", uid, "--json").json
+    assert (shown["state"], [one["outcome"] for one in shown["history"]]) == ("queued", ["abandoned"])
+
+
 def test_sighup_puts_a_changed_configuration_in_force(box: Box) -> None:
     with box.engine() as engine:
         box.configure("targets: {new: {channel: maildir, path: new}}\n")

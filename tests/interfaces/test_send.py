@@ -36,6 +36,7 @@ def test_common_options_mean_the_same_before_and_after_the_verb(box: Box) -> Non
     after = box.chronos("send", "box", "--text", "x", "--quiet", "--json")
     assert before.json["id"] == 1
     assert after.json["id"] == 2
+    assert box.ok("outbox", "--json", "counts").json["queued"] == 2
 
 
 def test_text_comes_from_stdin_and_from_a_file(box: Box, tmp_path: Path) -> None:
