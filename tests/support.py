@@ -79,7 +79,7 @@ def settings(
     known = load(paths("/nonexistent", None, {}), {}, lambda _name: None, hostname="box.example.org", text=b"")
     if targets is None:
         targets = {"hook": target("hook"), "mail": target("mail", channel="other")}
-    changed = {name: {**getattr(known, name), **values} for name, values in sections.items()}
+    changed: dict[str, Any] = {name: {**getattr(known, name), **values} for name, values in sections.items()}
     return known._replace(environment=environment, targets=dict(targets), routes=dict(routes or {}), **changed)
 
 
@@ -263,9 +263,9 @@ class Desk:
         self.log = EventLog()
         self.dispatcher = self.employ()
 
-    def employ(self) -> Dispatcher:
+    def employ(self, open_channel: Callable[[TargetSpec], Channel] | None = None) -> Dispatcher:
         """Start a dispatcher under the box's epoch."""
-        self.dispatcher = Dispatcher(self.box.context, self.box.epoch, self.script.open, self.log)
+        self.dispatcher = Dispatcher(self.box.context, self.box.epoch, open_channel or self.script.open, self.log)
         self.dispatcher.start()
         return self.dispatcher
 

@@ -23,7 +23,7 @@ from engine.operations.delivering import Claimed, Finish
 from engine.operations.enqueue import enqueue
 from engine.rules.states import TRANSITIONS
 from tests import support
-from tests.engine.model import FITS, KEEP_MS, POLICY, ROUTES, TARGETS, Letter, Model
+from tests.engine.model import FITS, KEEP_MS, ROUTES, TARGETS, Letter, Model
 
 EXAMPLES = int(os.environ.get("CHRONOS_MODEL_EXAMPLES", "200"))
 STEPS = int(os.environ.get("CHRONOS_MODEL_STEPS", "30"))
@@ -77,6 +77,7 @@ class Queue(RuleBasedStateMachine):
     )
     def enqueue(
         self,
+        *,
         name: str,
         text: str,
         key: str | None,
@@ -156,6 +157,9 @@ class Queue(RuleBasedStateMachine):
             assert (one.taken.attempt_no, one.target) == (letter.attempts, letter.target)
             self.in_flight.append((self.box.epoch, one))
 
+    def _record(self, epoch: int, finishes: list[Finish]) -> int:
+        return len(self.box.database.write(lambda tx: delivering.finish(tx, self.box.context, epoch, finishes)))
+
     def _ended(self, epoch: int, one: Claimed, kind: str) -> None:
         letter = self.model.letters.get(one.taken.id)
         fence = (one.taken.attempt_no, epoch)
@@ -173,9 +177,7 @@ class Queue(RuleBasedStateMachine):
         for epoch in {epoch for epoch, _one, _kind in picks}:
             mine = [(one, kind) for its, one, kind in picks if its == epoch]
             finishes = [Finish(one.taken.id, one.taken.attempt_no, Outcome(kind, "words")) for one, kind in mine]
-            self.box.database.write(
-                lambda tx, finishes=finishes, epoch=epoch: delivering.finish(tx, self.box.context, epoch, finishes)
-            )
+            self._record(epoch, finishes)
             for one, kind in mine:
                 self._ended(epoch, one, kind)
                 self.done.append((epoch, one))
@@ -185,8 +187,7 @@ class Queue(RuleBasedStateMachine):
     def finish_late(self, data: st.DataObject, kind: str) -> None:
         epoch, one = data.draw(st.sampled_from(self.done))
         finish = Finish(one.taken.id, one.taken.attempt_no, Outcome(kind, "late words"))
-        decided = self.box.database.write(lambda tx: delivering.finish(tx, self.box.context, epoch, [finish]))
-        assert decided == []
+        assert self._record(epoch, [finish]) == 0
 
     @rule()
     def crash_and_take_over(self) -> None:
@@ -212,9 +213,7 @@ class Queue(RuleBasedStateMachine):
     def give_up_on_a_sender(self, data: st.DataObject) -> None:
         epoch, one = self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1)))
         fences = [(one.taken.id, one.taken.attempt_no)]
-        self.box.database.write(
-            lambda tx: delivering.reclaim_overdue(tx, self.box.context, self.box.epoch, fences)
-        )
+        self.box.database.write(lambda tx: delivering.reclaim_overdue(tx, self.box.context, self.box.epoch, fences))
         self._ended(epoch, one, "abandoned")
         self.done.append((epoch, one))
 
@@ -329,8 +328,19 @@ class Queue(RuleBasedStateMachine):
             " FROM messages ORDER BY id"
         )
         assert rows == [
-            (one.id, one.state, one.target, one.attempts, one.failures, one.cycle, one.hop, one.hop_ms, one.due_ms,
-             one.finished_ms, int(one.cancel_requested))
+            (
+                one.id,
+                one.state,
+                one.target,
+                one.attempts,
+                one.failures,
+                one.cycle,
+                one.hop,
+                one.hop_ms,
+                one.due_ms,
+                one.finished_ms,
+                int(one.cancel_requested),
+            )
             for one in self.model.sorted()
         ]
         for number, state, *_ in rows:
@@ -361,8 +371,9 @@ class Queue(RuleBasedStateMachine):
     @invariant()
     def every_attempt_is_on_record(self) -> None:
         rows = self._select(
-            "SELECT m.id, count(a.attempt_no), coalesce(max(a.attempt_no), 0), sum(a.attempt_no IS NOT NULL AND a.outcome IS NULL),"
-            " sum(a.outcome = 'delivered') FROM messages AS m LEFT JOIN attempts AS a ON a.message_id = m.id GROUP BY m.id"
+            "SELECT m.id, count(a.attempt_no), coalesce(max(a.attempt_no), 0),"
+            " sum(a.attempt_no IS NOT NULL AND a.outcome IS NULL), sum(a.outcome = 'delivered')"
+            " FROM messages AS m LEFT JOIN attempts AS a ON a.message_id = m.id GROUP BY m.id"
         )
         for number, n, newest, running, accepted in rows:
             letter = self.model.letters[number]

@@ -51,8 +51,14 @@ def _foreign_lock(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_a_fresh_database_is_durable_and_ours(database: Database) -> None:
-    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "page_size": PAGE_BYTES,
-              "application_id": APPLICATION_ID, "wal_autocheckpoint": 0}
+    wanted = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "page_size": PAGE_BYTES,
+        "application_id": APPLICATION_ID,
+        "wal_autocheckpoint": 0,
+    }
     assert {name: _pragma(database, name) for name in wanted} == wanted
 
 
@@ -77,7 +83,7 @@ def test_a_database_that_was_turned_to_another_journal_is_wal_again_after_openin
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "chronos.db"
     foreign = sqlite_utils.Database(path)
-    foreign["notes"].insert({"id": 1, "text": "mine"})
+    foreign.table("notes").insert({"id": 1, "text": "mine"})
     foreign.close()
     before = path.read_bytes()
     with pytest.raises(DatabaseUnusable, match="another program; choose another data directory"):
@@ -201,9 +207,9 @@ class _Crowd:
 
 
 def test_threads_that_wait_together_share_one_commit(database: Database) -> None:
-    commits = []
+    commits: list[str] = []
     database.outside_transaction(lambda connection: connection.set_trace_callback(commits.append))
-    results = _Crowd(database).run([lambda tx, n=n: add(tx, f"key-{n}") for n in range(50)])  # type: ignore[misc]
+    results = _Crowd(database).run([lambda tx, n=n: add(tx, f"key-{n}") for n in range(50)])
     database.outside_transaction(lambda connection: connection.set_trace_callback(None))
     assert results == [None] * 50
     assert sum(statement == "COMMIT" for statement in commits) == 2, "the one that held the door, and one for all"
@@ -226,7 +232,11 @@ def test_one_threads_failure_does_not_touch_the_others_in_the_same_commit(databa
 
     results = _Crowd(database).run([good, fails, good, breaks_a_rule, good])
     assert [result if result == "ok" else type(result) for result in results] == [
-        "ok", NotFound, "ok", sqlite3.IntegrityError, "ok",
+        "ok",
+        NotFound,
+        "ok",
+        sqlite3.IntegrityError,
+        "ok",
     ]
     assert (get(database, "kept"), get(database, "lost")) == ("3", None)
 
