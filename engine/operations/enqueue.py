@@ -15,6 +15,7 @@ from engine.store.tx import Tx
 
 _RESERVED_CHANNELS = {"telegram": "Telegram", "n8n": "n8n"}
 _MOST_KEY_CHARS = 256
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that RFC 3339 can write
 _MOST_SUBJECT_CHARS = 998  # RFC 5322, 2.1.1: the longest line
 
 
@@ -121,6 +122,10 @@ def store(tx: Tx, context: Context, prepared: _Prepared) -> Enqueued:
     audit.append(tx, row["created_ms"], context.actor, "message.queued", row["uid"], detail)
     if new.collapse_key is not None:
         _collapse(tx, context, row, message_id)
+    if new.ordering_key is not None:
+        stored = messages.get(tx, message_id)
+        assert stored is not None, "inserted in this transaction"
+        return Enqueued(stored, created=True)  # with its turn, which others may have moved
     return Enqueued(_message(message_id, row), created=True)
 
 
@@ -187,7 +192,9 @@ def _message(message_id: int, row: dict[str, Any]) -> Message:
 
 def _size(new: NewMessage) -> int:
     texts = (new.subject, new.text, new.html, new.data)
-    return sum(len(text.encode()) for text in texts if text) + sum(len(a.content) for a in new.attachments)
+    # Half a character is refused by the content's hash, with words.
+    said = sum(len(text.encode(errors="surrogatepass")) for text in texts if text)
+    return said + sum(len(a.content) for a in new.attachments)
 
 
 def _check(new: NewMessage, settings: Settings, channel: str, now_ms: int) -> None:
@@ -225,6 +232,8 @@ def _check(new: NewMessage, settings: Settings, channel: str, now_ms: int) -> No
 
 
 def _check_times(new: NewMessage, now_ms: int) -> None:
+    if max(new.not_before_ms or 0, new.expires_ms or 0) > _LAST_MS:
+        raise BadInput("a send time or expiry beyond the year 9999; give an earlier one")
     if new.expires_ms is None:
         return
     if new.expires_ms <= now_ms:
@@ -241,7 +250,7 @@ def _check_subject(subject: str) -> None:
 
 
 def _check_key(name: str, key: str) -> None:
-    if not key or len(key) > _MOST_KEY_CHARS or any(ord(character) < 33 for character in key):
+    if not key or len(key) > _MOST_KEY_CHARS or any(ord(c) < 33 or "\ud800" <= c <= "\udfff" for c in key):
         raise BadInput(f"{name} {key[:40]!r}: 1 to {_MOST_KEY_CHARS} characters without blanks or control characters")
 
 

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,17 @@ def spawn(code: str, *arguments: object, command: tuple[str, ...] = (), **option
         text=True,
         **options,
     )
+
+
+@contextmanager
+def running(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Have `code` run in a process of its own, and kill it at the end if it has not ended by itself."""
+    process = spawn(code, *arguments)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def run(code: str, *arguments: object, command: tuple[str, ...] = (), **options: Any) -> Any:
