@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -10,6 +11,10 @@ from typing import Any, Generic, TypeVar
 from engine.errors import TryAgain
 
 W = TypeVar("W")
+
+_SLOW_S = 0.001
+_LONGEST_GATHER_S = 0.002
+_GLANCE_S = 0.000_05
 
 
 class Request(Generic[W]):
@@ -47,6 +52,9 @@ class Combiner(Generic[W]):
     The first thread that finds no leader leads: it runs one batch of up to `most` requests, its own among them, and
     hands the lead to the next waiter, so that no caller works for the others for ever. `run` must settle every
     request of its batch and must not raise; should it do so all the same, every unsettled request gets that error.
+
+    Where a batch takes long (a slow disk), the leader waits a twelfth of that for those who were just served and come
+    back: without it, threads fall into two groups that wait for each other's syncs.
     """
 
     def __init__(self, run: Callable[[list[Request[W]]], None], most: int = 512) -> None:
@@ -55,6 +63,8 @@ class Combiner(Generic[W]):
         self._lock = threading.Lock()
         self._waiting: deque[Request[W]] = deque()
         self._led = False
+        self._sizes = (0, 0)
+        self._took_s = 0.0
 
     def submit(self, work: W) -> Any:
         """Have `work` run in some batch; return its result or raise its error."""
@@ -73,10 +83,14 @@ class Combiner(Generic[W]):
         return request.result
 
     def _lead(self) -> None:
+        self._gather()
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        begin_s = time.monotonic()
         try:
             self._run(batch)
+            self._took_s = time.monotonic() - begin_s
+            self._sizes = (self._sizes[1], len(batch))
         except BaseException as error:
             # Ctrl-C is for the thread that leads; the others only learn that nothing of theirs was done.
             theirs = error if isinstance(error, Exception) else TryAgain("interrupted; nothing was stored, try again")
@@ -86,6 +100,13 @@ class Combiner(Generic[W]):
             raise
         finally:
             self._hand_over(batch)
+
+    def _gather(self) -> None:
+        if self._took_s < _SLOW_S:
+            return
+        give_up_s = time.monotonic() + min(self._took_s / 12, _LONGEST_GATHER_S)
+        while len(self._waiting) < sum(self._sizes) and time.monotonic() < give_up_s:
+            time.sleep(_GLANCE_S)
 
     def _hand_over(self, batch: list[Request[W]]) -> None:
         with self._lock:
