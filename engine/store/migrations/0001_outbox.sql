@@ -232,6 +232,12 @@ CREATE INDEX audit_subject ON audit (subject, seq);
 -- Without the two actions that make up nearly all of the log: the rare ones are what people look for.
 CREATE INDEX audit_action ON audit (action, seq) WHERE action NOT IN ('message.queued', 'message.delivered');
 
+-- REPLACE deletes without firing a trigger (recursive_triggers is off): a number is given once.
+CREATE TRIGGER audit_is_append_only_insert BEFORE INSERT ON audit
+WHEN NEW.seq <= (SELECT max(seq) FROM audit)
+BEGIN
+    SELECT RAISE (ABORT, 'the audit log is append-only');
+END;
 CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit
 BEGIN
     SELECT RAISE (ABORT, 'the audit log is append-only');
