@@ -41,13 +41,15 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
 
     Order: temporary file in the same directory (made anew, with `mode`), write, fsync, rename, fsync of the directory.
     When it returns, the new content survives a power cut. When it raises before the rename, `path` is untouched and
-    the temporary file is gone. A symbolic link is replaced, not followed.
+    the temporary file is gone; what a killed process left is swept by the next write. A symbolic link is replaced, not
+    followed.
 
     Raises StorageFull if there is no space, NotPossible for everything else that the system refuses.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         try:
+            _sweep(path)
             _write_new(temporary, data, mode)
             temporary.replace(path)
         except BaseException:
@@ -104,6 +106,18 @@ def private_umask() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary files of `path` whose writer is dead."""
+    prefix = f".{path.name}."
+    for left in path.parent.iterdir():
+        if not (left.name.startswith(prefix) and left.name.endswith(".tmp")):
+            continue
+        writer = left.name.removeprefix(prefix).partition(".")[0]
+        with contextlib.suppress(OSError):
+            if writer.isascii() and writer.isdigit() and not Path("/proc", writer).exists():
+                left.unlink()
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

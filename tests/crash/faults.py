@@ -25,6 +25,8 @@ from tests.crash.site import Site
 from tests.servers import HttpSink, Log
 
 ANSWER_S = 30.0
+_DATABASE = ("chronos.db", "chronos.db-wal", "chronos.db-shm", "chronos.db-journal")
+_FILES = (*_DATABASE, "engine.lock", "write.lock", "DEGRADED", "config.cache.json")
 FAULTS: dict[str, tuple[str, ...]] = {
     "pwrite64": ("SIGKILL", "EIO", "ENOSPC"),
     "write": ("SIGKILL", "EIO", "ENOSPC"),
@@ -32,7 +34,6 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "fsync": ("SIGKILL", "EIO"),
     "ftruncate": ("SIGKILL", "EIO", "ENOSPC"),
     "openat": ("SIGKILL", "EIO", "ENOSPC"),
-    "rename": ("SIGKILL", "EIO", "ENOSPC"),
     "unlink": ("SIGKILL", "EIO"),
 }
 
@@ -103,12 +104,14 @@ class Child:
         return answer
 
     @contextmanager
-    def traced(self, scene: Scene, *expressions: str) -> Iterator[Path]:
-        """Trace one thread's calls on the files of the data directory while the block runs; yield the trace."""
+    def traced(self, scene: Scene, *expressions: str, files: bool = True) -> Iterator[Path]:
+        """Trace one thread's calls while the block runs; yield the trace.
+
+        files: only calls on the files of the data directory whose names are known.
+        """
         log = self._site.root / "strace.log"
         words = ["strace", "-e", "signal=none", "-o", str(log)]
-        for name in ("chronos.db", "chronos.db-wal", "chronos.db-shm", "chronos.db-journal", "engine.lock",
-                     "write.lock", "DEGRADED", "config.cache.json"):  # fmt: skip
+        for name in _FILES if files else ():
             words += ["-P", str(self._site.data / name)]
         for expression in expressions:
             words += ["-e", expression]
@@ -141,7 +144,7 @@ class Child:
 
 def points(scene: Scene, root: Path) -> list[Point]:
     """Play the scene once without a fault and return a point for each call that it made."""
-    with _stage(root) as site:
+    with stage(root) as site:
         child = Child(site)
         try:
             for command in scene.before:
@@ -162,14 +165,15 @@ def points(scene: Scene, root: Path) -> list[Point]:
 
 def attempt(point: Point, root: Path) -> list[str]:
     """Play the scene with the fault, then a life without one; return everything that is wrong."""
-    with _stage(root) as site:
-        wrong = _play(point, site)
-        wrong += _recover(site, mend=point.fault == "EIO")
+    with stage(root) as site:
+        wrong = play(point, site)
+        wrong += recover(site, mend=point.fault == "EIO")
         _, violations = check(site)
         return wrong + [str(violation) for violation in violations]
 
 
-def _play(point: Point, site: Site) -> list[str]:
+def play(point: Point, site: Site) -> list[str]:
+    """Play the scene with the fault; return what went wrong beyond it."""
     child = Child(site)
     action = "signal=SIGKILL" if point.fault == "SIGKILL" else f"error={point.fault}"
     wrong = []
@@ -178,7 +182,9 @@ def _play(point: Point, site: Site) -> list[str]:
             answer = child.ask(command)
             if not answer.startswith("ok"):
                 wrong.append(f"{command}: {answer}")
-        with child.traced(point.scene, f"trace={point.call}", f"inject={point.call}:{action}:when={point.k}"):
+        expressions = (f"trace={point.call}", f"inject={point.call}:{action}:when={point.k}")
+        # strace looks at the first name of a rename, which is a temporary file's.
+        with child.traced(point.scene, *expressions, files=point.call != "rename"):
             for command in point.scene.traced:
                 child.ask(command)
         child.ask("close")
@@ -190,7 +196,7 @@ def _play(point: Point, site: Site) -> list[str]:
     return wrong
 
 
-def _recover(site: Site, *, mend: bool) -> list[str]:
+def recover(site: Site, *, mend: bool) -> list[str]:
     """A life without faults, which must get everything out; only a broken disk may need the operator before."""
     began = time.monotonic()
     child = Child(site)
@@ -208,7 +214,8 @@ def _recover(site: Site, *, mend: bool) -> list[str]:
 
 
 @contextmanager
-def _stage(root: Path) -> Iterator[Site]:
+def stage(root: Path) -> Iterator[Site]:
+    """A fresh data directory, and a sink without faults of its own."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(mode=0o700)
     site = Site(root, ("webhook",), breaker=False)
