@@ -145,6 +145,8 @@ def figure(value: float, metric: str) -> str:
     """A value in the unit that its metric's name ends with."""
     if metric == "rate":
         return f"{value:,.0f}/s".replace(",", " ")
+    if metric.endswith("_us") and value >= 10_000:
+        value, metric = value / 1_000, "_ms"
     for suffix, unit in (("_us", "µs"), ("_ms", "ms"), ("_s", "s"), ("_mb", "MB")):
         if metric.endswith(suffix):
             return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
