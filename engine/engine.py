@@ -33,6 +33,7 @@ _SWITCH_INTERVAL_S = 0.000_5
 """How long a thread may keep the interpreter from the others. With Python's 5 ms the dispatcher, and a cockpit's keys,
 wait behind busy senders: key latency beside a Python loop 7.7 → 2.7 ms."""
 
+_INTRODUCTION_LOOKS = 50
 DRAIN_MS = 4_500
 """Of the 5 s that a shutdown may take; the rest is for recording and closing."""
 
@@ -98,7 +99,16 @@ class Engine(Intake):
         """Start, and insist on delivering. Raises AlreadyOwned, naming the owner's pid."""
         if self.start(mode) == Role.OWNER:
             return
-        owner = self.owner() or {}
+        owner = self.owner()
+        for _ in range(_INTRODUCTION_LOOKS):
+            if owner:
+                break
+            # It took the lock a moment ago and has not written who it is, or it has just let go.
+            time.sleep(0.01)
+            if self.start(mode) == Role.OWNER:
+                return
+            owner = self.owner()
+        owner = owner or {}
         raise AlreadyOwned(
             f"{self.paths.data_dir}: already delivered by pid {owner.get('pid', '?')} ({owner.get('mode', '?')}); "
             "stop it first, or attach to it with 'chronos' or 'chronos-tui'"

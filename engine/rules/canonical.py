@@ -167,8 +167,9 @@ def _follows(body: str, seq: int, prev: str) -> bool:
     """Whether `body` names `seq` and `prev` at its top level.
 
     Fast where it is certain, which is for every entry that Chronos writes: keys are sorted, so prev, seq and subject
-    come last. When nothing but the subject's text and one brace follow, they stand in the outermost object, for a nested one
-    would need a second brace; and inside a text their quotes would have backslashes. Otherwise the body is parsed.
+    come last. When nothing but the subject's text and one brace follow, they stand in the outermost object, for a
+    nested one would need a second brace; and inside a text their quotes would have backslashes. Otherwise the body is
+    parsed.
     """
     tail = f',"prev":"{prev}","seq":{seq},"subject":"'
     at = body.rfind(tail)

@@ -136,7 +136,7 @@ def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
             term = positive[name]
             hint = f"{_TABLE} INDEXED BY {index}" if index else _TABLE
             if name == "error":
-                return [(terms, hint)]
+                return [((*terms, Term("failed", "=", 1)), hint)]
             return [(_narrowed(terms, term, word), hint) for word in term.words]
     if placed:
         return _place_branches(tx, terms, positive.get("channel"), positive.get("target"))
@@ -216,7 +216,7 @@ def _clause(tx: Tx, term: Term, where: _Where, now_ms: int) -> str:
         return _indexed_clause(tx, term.words[0], where)
     if name == "tagged":
         return tx.text("filters.tagged").format(where.bind(term.words[0]))
-    if name in {"retried", "ready", "unready", "unusual"}:
+    if name in {"retried", "ready", "unready", "unusual", "failed"}:
         return tx.text(f"filters.{name}")
     if name == "age":  # older than 2 h means made before now - 2 h
         turned = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[term.op]
@@ -238,12 +238,25 @@ def _stored(name: str, word: str) -> object:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text)
+    return re.findall(r"[^\W_]+", text)
 
 
 def _match(text: str) -> str:
-    """The full-text query: every word, or a word that begins so. Quoted: the text is never query syntax."""
+    """The full-text query: every word, or a word that begins so; "" when the index may split the text otherwise.
+
+    Quoted: the text is never query syntax. A word of ours that is two for the index would be a phrase, which an index
+    without positions refuses.
+    """
+    if not text.isascii() and not all(char.isascii() or _known_to_the_index(char) for char in text):
+        return ""
     return " ".join(f'"{word}"*' for word in _words(text))
+
+
+def _known_to_the_index(char: str) -> bool:
+    """Whether it is a letter or digit to unicode61, whose tables are older than Python's: Unicode 3.2 is in both."""
+    import unicodedata  # a text beyond ASCII is rare
+
+    return unicodedata.ucd_3_2_0.category(char)[0] in "LN"
 
 
 def _like(text: str) -> str:

@@ -40,6 +40,9 @@ t.tag = {0};
 -- error: words of the last failure; messages_failed leaves out all that never failed.
 m.last_word <> '' AND (m.last_word LIKE {0} ESCAPE '\' OR m.last_code LIKE {0} ESCAPE '\' OR m.state_reason LIKE {0} ESCAPE '\');
 
+-- failed: lets messages_failed serve several error words.
+m.last_word <> '';
+
 -- age: time since enqueue; {0} is a time.
 m.created_ms {1} {0};
 
