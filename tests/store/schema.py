@@ -23,7 +23,7 @@ def schema_of(path: Path) -> str:
     try:
         rows = database.query(
             "SELECT type, name, sql FROM sqlite_master"
-            " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'search\\_%' ESCAPE '\\'"
+            " WHERE sql IS NOT NULL AND substr(name, 1, 7) NOT IN ('sqlite_', 'search_')"
             " ORDER BY tbl_name, CASE type WHEN 'table' THEN 0 WHEN 'view' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name"
         )
         return "\n\n".join(f"{row['sql']};" for row in rows) + "\n"
