@@ -88,8 +88,9 @@ def _ends(e: Evidence, uid: str, state: str, attempts: list[Row]) -> Findings:
 
 
 def _delivered_by(e: Evidence, uid: str) -> list[int]:
-    """The attempts that were accepted, but for those that came too late: overdue, and a later one had begun."""
-    last = e.messages[uid]["attempts"]
+    """The attempts that were accepted, but for those that came too late: overdue, and the message had gone on."""
+    message = e.messages[uid]
+    last = message["attempts"] if message["state"] == "delivered" else None
     accepted = (attempt for attempt in e.attempts_of(uid) if attempt["outcome"] == "delivered")
     return [one["attempt_no"] for one in accepted if one["attempt_no"] == last or not e.overdue(uid, one)]
 

@@ -60,7 +60,7 @@ class Copy:
 
 
 def delete_acknowledged(copy: Copy) -> None:
-    message_id, _ = copy.one()
+    message_id = copy.one()
     copy.sql("DELETE FROM messages WHERE id = ?", message_id)
 
 
@@ -69,11 +69,8 @@ def cheat_a_receipt_away(copy: Copy) -> None:
     copy.sink_lines(lambda lines: lines.__setitem__(slice(None), [line for line in lines if line["id"] != uid]))
 
 
-def mark_delivered(copy: Copy) -> None:
-    message_id, uid = copy.one("uncertain")
-    copy.sql("UPDATE messages SET state = 'delivered', finished_ms = 1 WHERE id = ?", message_id)
-    copy.sql("UPDATE attempts SET outcome = 'delivered', finished_ms = started_ms WHERE message_id = ?", message_id)
-    copy.sink_lines(lambda lines: lines.__setitem__(slice(None), [line for line in lines if line["id"] != uid]))
+def call_a_refusal_delivered(copy: Copy) -> None:
+    copy.sql("UPDATE attempts SET outcome = 'delivered', next_ms = NULL WHERE outcome = 'not_sent'")
 
 
 def drop_an_attempt(copy: Copy) -> None:
@@ -113,18 +110,17 @@ def take_an_audit_entry_out(copy: Copy) -> None:
 
 
 def go_on_without_an_audit_entry(copy: Copy) -> None:
-    message_id, _ = copy.one("uncertain")
-    copy.sql("UPDATE messages SET state = 'dead', finished_ms = 1 WHERE id = ?", message_id)
+    copy.sql("UPDATE messages SET state = 'dead' WHERE id = ?", copy.one())
 
 
 def leave_an_orphan(copy: Copy) -> None:
-    message_id, _ = copy.one()
+    message_id = copy.one()
     statement = "UPDATE messages SET state = 'sending', lease_until_ms = 1, lease_epoch = 1, finished_ms = NULL"
     copy.sql(f"{statement} WHERE id = ?", message_id)
 
 
 def leave_an_attempt_open(copy: Copy) -> None:
-    copy.sql("UPDATE attempts SET outcome = NULL, finished_ms = NULL WHERE message_id = ?", copy.one("uncertain")[0])
+    copy.sql("UPDATE attempts SET outcome = NULL, finished_ms = NULL WHERE message_id = ?", copy.one())
 
 
 def break_a_foreign_key(copy: Copy) -> None:
@@ -132,7 +128,7 @@ def break_a_foreign_key(copy: Copy) -> None:
 
 
 def lose_a_body(copy: Copy) -> None:
-    copy.sql("DELETE FROM bodies WHERE message_id = ?", copy.one()[0])
+    copy.sql("DELETE FROM bodies WHERE message_id = ?", copy.one())
 
 
 def damage_a_page(copy: Copy) -> None:
@@ -184,7 +180,7 @@ def abandon_without_a_death(copy: Copy) -> None:
 
 
 def reign_twice(copy: Copy) -> None:
-    copy.sql("UPDATE attempts SET epoch = 1 WHERE epoch = 2")
+    copy.sql("UPDATE attempts SET epoch = 1 WHERE epoch = (SELECT max(epoch) FROM attempts)")
 
 
 def leak_a_secret(copy: Copy) -> None:
@@ -198,7 +194,7 @@ def leak_descriptors(copy: Copy) -> None:
 
 
 def change_a_key(copy: Copy) -> None:
-    copy.sql("UPDATE messages SET idempotency_key = 'other' WHERE id = ?", copy.one()[0])
+    copy.sql("UPDATE messages SET idempotency_key = 'other' WHERE id = ?", copy.one())
 
 
 def _lines(copy: Copy) -> list[dict[str, Any]]:
@@ -211,7 +207,7 @@ PLANTED: list[tuple[Spoil, str]] = [
     (leave_an_orphan, "I2"),
     (leave_an_attempt_open, "I2"),
     (drop_an_attempt, "I2"),
-    (mark_delivered, "I3"),
+    (call_a_refusal_delivered, "I3"),
     (cheat_a_receipt_away, "I3"),
     (receive_under_another_identity, "I3"),
     (receive_before_the_attempt, "I3"),
