@@ -14,24 +14,29 @@ from typing import Any
 from engine.store.database import Database
 from engine.store.tx import Tx
 
+_PUT = "INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def put(database: Database, key: str, value: str = "1") -> None:
     """Remember one value, in a transaction of its own."""
-    database.write(lambda tx: tx.run("meta.put", {"key": key, "value": value}))
+    database.write(lambda tx: tx.search(_PUT, {"key": key, "value": value}))
 
 
 def get(database: Database, key: str) -> str | None:
     """Return a remembered value."""
-    found: str | None = database.read(lambda tx: tx.value("meta.get", {"key": key}))
-    return found
+    return database.read(lambda tx: look(tx, key))
 
 
 def add(tx: Tx, key: str) -> None:
     """Count one up inside a transaction."""
-    before = tx.value("meta.get", {"key": key})
-    tx.run("meta.put", {"key": key, "value": str(int(before or 0) + 1)})
+    tx.search(_PUT, {"key": key, "value": str(int(look(tx, key) or 0) + 1)})
+
+
+def look(tx: Tx, key: str) -> str | None:
+    """Return a remembered value inside a transaction."""
+    rows = tx.search("SELECT value FROM meta WHERE key = :key", {"key": key})
+    return rows[0][0] if rows else None
 
 
 def spawn(code: str, *arguments: object, command: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:

@@ -15,6 +15,7 @@ from engine.rules.states import TRANSITIONS
 from engine.store import audit, migrate
 from engine.store.database import Database
 from tests.store import schema
+from tests.store.rig import put
 from tests.support import START_MS, Box, open_database
 
 
@@ -134,6 +135,6 @@ def test_the_audit_log_cannot_be_rewritten_by_a_statement(box: Box, statement: s
 def test_what_was_archived_may_be_pruned(box: Box) -> None:
     box.put()
     box.put()
-    box.database.write(lambda tx: tx.run("meta.put", {"key": "audit_pruned_seq", "value": "1"}))
+    put(box.database, "audit_pruned_seq", "1")
     box.database.write(lambda tx: tx.search("DELETE FROM audit WHERE seq = 1", {}))
     assert [entry.seq for entry in box.database.read(lambda tx: audit.page_after(tx, 0, 10))] == [2]

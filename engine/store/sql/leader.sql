@@ -8,6 +8,3 @@ UPDATE leader SET epoch = epoch + 1, pid = :pid, host = :host, mode = :mode, ver
 
 -- beat: the dispatcher turns. 0 rows: somebody took over.
 UPDATE leader SET heartbeat_ms = :now_ms, state = :state WHERE id = 1 AND epoch = :epoch;
-
--- epoch: the fence.
-SELECT epoch FROM leader WHERE id = 1;
