@@ -45,12 +45,9 @@ class Copy:
                 connection.execute(sql)
             return rows
 
-    def one(self, state: str = "delivered") -> tuple[int, str]:
-        """Return (id, uid) of some message."""
-        found: tuple[int, str] = self.sql(f"SELECT id, uid FROM messages WHERE state = '{state}' ORDER BY id LIMIT 1")[
-            0
-        ]
-        return found
+    def one(self) -> int:
+        """Return the id of some delivered message."""
+        return int(self.sql("SELECT id FROM messages WHERE state = 'delivered' ORDER BY id LIMIT 1")[0][0])
 
     def sink_lines(self, change: Callable[[list[dict[str, Any]]], None]) -> None:
         path = self.site.root / "sink-http.jsonl"
