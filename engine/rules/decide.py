@@ -61,7 +61,7 @@ def decide(
         due_ms, rule = now_ms, "sent again at once under the same identity: its attempt was cut off"
     else:
         wait_ms = delay_ms(policy, failures, rng(), retry_after_ms=outcome.retry_after_ms)
-        due_ms, rule = now_ms + wait_ms, f"try {failures} of {policy.attempts} failed; next in {_words(wait_ms)}"
+        due_ms, rule = now_ms + wait_ms, f"failure {failures} of {policy.attempts}"
         if outcome.retry_after_ms is not None:
             rule += f" (the receiver asked for {_words(outcome.retry_after_ms)})"
         elif outcome.kind == Sent.UNKNOWN:

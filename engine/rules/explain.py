@@ -20,6 +20,7 @@ _OUTCOMES = {
     "throttled": "asked to slow down",
     "unknown": "no answer after the message had left: it may have arrived",
     "misconfigured": "the target's settings do not work",
+    "abandoned": "cut off before an answer came: it may have arrived",
 }
 
 

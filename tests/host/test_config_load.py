@@ -370,3 +370,9 @@ def test_a_secrets_file_that_others_can_read_is_warned_of(read: Load, tmp_path: 
     file.chmod(0o644)
     settings = read("smtp: {password: 'secret:smtp'}")
     assert any("chmod 600" in line for line in warnings(settings, {"CHRONOS_SECRET_SMTP_FILE": str(file)}))
+
+
+def test_a_misspelt_channel_is_named(read: Load) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read("targets:\n  me: {chanel: maildir, path: m}\n")
+    assert "config.yaml:2: targets.me.chanel: unknown key; did you mean channel?" in refused.value.problems

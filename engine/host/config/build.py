@@ -105,6 +105,12 @@ class Builder:
         own = {key: value for key, value in raw.items() if key not in schema.keys(schema.Target) and value is not None}
         self._check_secrets(where, own)
         channel = raw.get("channel")
+        if "channel" not in raw:
+            from engine.rules.text import suggest
+
+            for key in own:
+                if suggest(key, ["channel"]):
+                    self._unknown((*where, key), ("channel",))
         options = self._options(where, channel, own) if isinstance(channel, str) else None
         if model is None or options is None:
             return None
