@@ -104,6 +104,17 @@ def run(command: list[str], env: dict[str, str], stdin: str | bytes | int, cwd: 
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+@contextmanager
+def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Run a process; it must have ended when the block does, or it is killed, so that no failing test waits for it."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
 class Engine:
     """`chronos-tui --engine-only` as a process; its stderr is read line by line."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interfaces.program import TIME_OUT_S, Box, run
+from tests.interfaces.program import TIME_OUT_S, Box, run, started
 
 
 class Gate(ThreadingHTTPServer):
@@ -234,6 +234,7 @@ def test_its_files_are_private_and_its_log_is_json(box: Box) -> None:
     with box.engine() as engine:
         box.send("--text", "x")
         engine.event("delivered")
+        assert "Umask:\t0077\n" in Path(f"/proc/{engine.process.pid}/status").read_text()
         assert engine.stop() == 0
     files = [path for path in box.data_dir.rglob("*") if path.is_file()]
     assert {"chronos.db", "engine.lock", "chronos.jsonl"} <= {path.name for path in files}
@@ -246,7 +247,7 @@ def test_its_files_are_private_and_its_log_is_json(box: Box) -> None:
 def test_the_engine_alone_never_imports_textual(box: Box) -> None:
     words = ["--data-dir", str(box.data_dir), "--engine-only"]
     script = "import sys; from chronos_tui.app import main; code = main({!r}); print(*sys.modules); sys.exit(code)"
-    with subprocess.Popen(
+    with started(
         [sys.executable, "-c", script.format(words)],
         env=box.env,
         stdout=subprocess.PIPE,
@@ -270,7 +271,7 @@ def test_on_a_terminal_it_speaks_in_sentences(box: Box) -> None:
     )
     box.send("--text", "x")
     box.send("--text", "x", target="closed")
-    with subprocess.Popen(command, env={**box.env, "TERM": "xterm"}, stdin=terminal, stderr=terminal) as process:
+    with started(command, env={**box.env, "TERM": "xterm"}, stdin=terminal, stderr=terminal) as process:
         os.close(terminal)
         with os.fdopen(controller, "rb", buffering=0) as screen:
             shown = ""

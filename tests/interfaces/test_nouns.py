@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interfaces.program import TIME_OUT_S, Box
+from tests.interfaces.program import TIME_OUT_S, Box, started
 
 
 def test_a_pause_is_shown_and_ends(box: Box) -> None:
@@ -224,7 +224,7 @@ def test_following_shows_what_is_there_and_what_comes(box: Box) -> None:
     line = '{{"at":"2026-11-23T14:00:0{0}.000Z","level":"INFO","event":"e{0}","channel":"chronos"}}\n'
     (logs / "chronos.jsonl").write_text(line.format(1) + line.format(2))
     command = box.command("log", "--follow", "-n", "1")
-    with subprocess.Popen(command, env=box.env, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, env=box.env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "e2" in process.stdout.readline()
         with (logs / "chronos.jsonl").open("a") as file:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interfaces.program import TIME_OUT_S, Box
+from tests.interfaces.program import TIME_OUT_S, Box, started
 
 STATES = ["queued", "sending", "delivered", "dead", "cancelled", "expired", "held", "uncertain"]
 MESSAGE_KEYS = {
@@ -183,7 +183,7 @@ def test_a_filter_that_matches_nothing_is_no_failure(box: Box) -> None:
 def on_terminal(command: list[str], env: dict[str, str], answer: bytes) -> tuple[int, str]:
     """Run a command whose stdin, stdout and stderr are a terminal, and type `answer` once it asks."""
     controller, terminal = pty.openpty()
-    with subprocess.Popen(command, env=env, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+    with started(command, env=env, stdin=terminal, stdout=terminal, stderr=terminal) as process:
         os.close(terminal)
         shown = b""
         while select.select([controller], [], [], TIME_OUT_S)[0]:

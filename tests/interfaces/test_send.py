@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from chronos_tui.commands.session import actor
 from tests.interfaces.program import TIME_OUT_S, Box
 
 UID = re.compile(r"msg_[0-9a-f]{12}7[0-9a-f]{19}\n")
@@ -151,7 +153,7 @@ def test_stdin_is_read_no_further_than_what_may_be_sent(box: Box) -> None:
         (("box", "--attach", "."), 2, "is a directory"),
         (("box", "--attach", "fifo"), 2, "not a regular file"),
         (("box", "--attach", "huge"), 2, "more than outbox.max_message (32 MiB)"),
-        (("box", "--attach", "20m", "--attach", "20m"), 2, "more than outbox.max_message (32 MiB)"),
+        (("box", "--attach", "20m", "--attach", "20m"), 2, "attachments: 20m, 20m: more than outbox.max_message"),
         (("box", "--text-file", "missing"), 4, "--text-file missing: no such file"),
         (("box", "--text-file", "latin1"), 2, "latin1, line 2: is not UTF-8 text"),
         (("box", "--text", "x", "--text-file", "-"), 2, "give one of them"),
@@ -225,3 +227,10 @@ def test_send_from_cron_loads_nothing_heavy(box: Box, tmp_path: Path) -> None:
     assert ours <= {
         f"chronos_tui.commands.{name}" for name in ("catalogue", "output", "parsing", "send", "session", "times")
     }
+
+
+def test_the_actor_is_the_uids_name_and_sudo_is_believed_from_root_only() -> None:
+    name = pwd.getpwuid(os.getuid()).pw_name
+    assert actor({}) == f"cli:{name}"
+    assert actor({"SUDO_USER": "alice"}) == ("cli:root(sudo:alice)" if os.getuid() == 0 else f"cli:{name}")
+    assert actor({"SUDO_USER": "a b\x1b[31m"}) == f"cli:{name}"
