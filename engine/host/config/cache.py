@@ -67,11 +67,7 @@ def fingerprint(paths: Paths, env: Mapping[str, str]) -> str:
 
 def settings_to_json(settings: Settings) -> str:
     """Return all but `origin` as one JSON document."""
-    plain = {
-        name: value
-        for name, value in settings._asdict().items()
-        if name not in {"targets", "routes", "origin"}
-    }
+    plain = {name: value for name, value in settings._asdict().items() if name not in {"targets", "routes", "origin"}}
     plain["targets"] = {name: _target_to_plain(target) for name, target in settings.targets.items()}
     plain["routes"] = {name: [[s.target, s.after_ms] for s in steps] for name, steps in settings.routes.items()}
     return json.dumps(plain, separators=(",", ":"))
