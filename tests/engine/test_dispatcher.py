@@ -215,8 +215,14 @@ def test_an_ordering_key_sends_one_at_a_time_in_order(tmp_path: Path) -> None:
             return Receipt("ok")
 
         desk.script.answer = answer
-        messages = [desk.put(text=str(number), ordering_key="k") for number in range(4)]
+        gate = desk.script.hold("hook")
+        messages = [desk.put(text="0", ordering_key="k")]
+        desk.script.wait_seen(1)
+        messages += [desk.put(text=str(number), ordering_key="k") for number in range(1, 4)]
         other = desk.put(text="other")
+        desk.script.wait_seen(2)
+        assert desk.script.texts() == ["0", "other"], "one of the key is on the wire"
+        gate.set()
         desk.wait_state(other, "delivered")
         desk.wait_message(messages[0], lambda found: found.failures == 1)
         assert [desk.box.message(one).state for one in messages] == ["queued"] * 4, "the first holds the others back"
@@ -421,6 +427,7 @@ def test_a_target_that_hangs_beyond_its_lease_keeps_its_seats_and_nobody_elses(t
             desk.wait_state(message, "delivered")
         assert [desk.box.message(one).state for one in hung[:2]] == ["uncertain"] * 2, "only the operator decides"
         assert _attempts(desk, hung[0]) == [(1, "delivered")], "but the receiver's word is on record"
+        assert desk.log.names().count("late_result") == 2
 
 
 def test_a_clock_that_is_set_forward_cuts_nobody_off(desk: Desk) -> None:

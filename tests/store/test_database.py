@@ -453,6 +453,11 @@ def test_a_file_that_was_replaced_is_followed_by_everybody(tmp_path: Path) -> No
     finally:
         watch.close()
         database.close()
+    with sqlite3.connect(tmp_path / "chronos.db") as alone:
+        assert alone.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        stored = dict(alone.execute("SELECT key, value FROM meta WHERE key IN ('which', 'since')"))
+    alone.close()
+    assert stored == {"which": "the new one", "since": "2"}
 
 
 def test_a_file_that_was_taken_away_is_told_in_one_line(tmp_path: Path) -> None:
