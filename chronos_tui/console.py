@@ -81,10 +81,12 @@ class Console:
             self._left_out += 1
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Say what waits, for at most `timeout_s`."""
+        """Say what waits, for about `timeout_s` at most. May be called again."""
         self._closing.set()
+        if not self._thread.is_alive():
+            return
         try:
-            self._events.put_nowait(None)
+            self._events.put(None, timeout=timeout_s)
         except queue.Full:
             return
         self._thread.join(timeout_s)
@@ -92,9 +94,14 @@ class Console:
     def _run(self) -> None:
         while (event := self._events.get()) is not None:
             self._say(event.at_s, self._sentence(event))
-            if self._left_out and self._events.empty():
-                left_out, self._left_out = self._left_out, 0
-                self._say(event.at_s, f"{left_out} lines left out here; 'chronos log' has them")
+            if self._events.empty():
+                self._say_left_out()
+        self._say_left_out()
+
+    def _say_left_out(self) -> None:
+        left_out, self._left_out = self._left_out, 0
+        if left_out:
+            self._say(time.time(), f"{left_out} lines left out here; 'chronos log' has them")
 
     def _say(self, at_s: float, text: str) -> None:
         line = bridge.safe_line(self._redact(text), _MOST_CHARS)

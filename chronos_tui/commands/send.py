@@ -33,7 +33,11 @@ def _content_arguments(group: Any) -> None:
     group.add_argument("--html-file", metavar="FILE", help="the HTML part from a file, - for stdin")
     group.add_argument("--data", metavar="JSON|@FILE", type=text, help="a webhook's body: JSON, @FILE, or @- for stdin")
     group.add_argument(
-        "--attach", metavar="PATH", action="append", default=[], help="a file to attach; may be repeated"
+        "--attach",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="a file to attach; may be repeated, or several behind one",
     )
     group.add_argument(
         "--header", metavar="K=V", action="append", type=pair, default=[], help="an extra header; may be repeated"
