@@ -74,13 +74,27 @@ class Combiner(Generic[W]):
             lead = not self._led
             self._led = True
         if not lead:
-            request.wait()
+            try:
+                request.wait()
+            except BaseException:  # Ctrl-C: nobody waits for it any more, and nobody must wait for us to lead
+                self._withdraw(request)
+                raise
             lead = request.lead and not request.done
         if lead:
             self._lead()
         if request.error is not None:
             raise request.error
         return request.result
+
+    def _withdraw(self, request: Request[W]) -> None:
+        """Take back what has not begun; what is in somebody's batch by now is done all the same."""
+        with self._lock:
+            if request not in self._waiting:
+                return
+            self._waiting.remove(request)
+            led = request.lead
+        if led:
+            self._hand_over([])
 
     def _lead(self) -> None:
         self._gather()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,17 @@ def test_what_cannot_be_sent_is_refused_and_stores_nothing(tmp_path: Path, field
             box.put(**fields)
         assert "\n" not in str(caught.value)
         assert box.database.read(lambda tx: tx.search("SELECT count(*) FROM messages", {})) == [(0,)]
+
+
+def test_one_idempotency_key_makes_one_message_whoever_is_first(tmp_path: Path) -> None:
+    with opened_engine(where(tmp_path), mail(tmp_path)) as engine, opened_engine(where(tmp_path)) as other:
+        new = NewMessage("hook", text="once", idempotency_key="k")
+        with ThreadPoolExecutor(8) as pool:
+            done = list(pool.map(lambda n: (engine if n % 2 else other).enqueue(new), range(40)))
+        assert len({one.message.uid for one in done}) == 1
+        assert [one.created for one in done].count(True) == 1
+        assert engine.counts()["queued"] == 1
+        assert len(engine.audit_page("action:message.queued")) == 1
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:

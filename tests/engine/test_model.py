@@ -397,7 +397,8 @@ class Queue(RuleBasedStateMachine):
                 assert (uid, f"message.{state}") in known or bulks
 
 
-TestQueue = Queue.TestCase
+# Making a failure short takes Hypothesis up to five minutes.
+TestQueue = pytest.mark.timeout(900)(Queue.TestCase)
 TestQueue.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,

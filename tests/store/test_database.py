@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -29,7 +30,7 @@ from engine.host.locks import WriteTurn
 from engine.store.database import Database
 from engine.store.opening import APPLICATION_ID, PAGE_BYTES
 from engine.store.tx import Tx
-from tests.store.rig import add, answer, get, put, run, spawn, tell
+from tests.store.rig import add, answer, get, look, put, run, spawn, tell
 from tests.support import PATIENCE_S, SKIP_NOTHING, open_database
 
 
@@ -267,6 +268,47 @@ def test_what_stops_the_leader_acknowledges_nobody(tmp_path: Path) -> None:
         put(database, "a")
     finally:
         database.close()
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_thread_that_is_interrupted_while_it_waits_holds_nobody_up(database: Database, others: int) -> None:
+    """Regression: the lead was handed to it, and every later write waited for ever."""
+    crowd = _Crowd(database)
+    waiting = database._combiner._waiting
+    queued = threading.Event()
+
+    def interrupt_when(n: int) -> None:
+        while len(waiting) < n:
+            queued.wait(0.001)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with ThreadPoolExecutor(8) as pool:
+        door = pool.submit(database.write, crowd._hold_the_door)
+        assert crowd.inside.wait(PATIENCE_S)
+        helper = pool.submit(interrupt_when, 1)
+        with pytest.raises(KeyboardInterrupt):
+            put(database, "withdrawn")
+        helper.result()
+        later = [pool.submit(put, database, f"later-{n}") for n in range(others)]
+        while len(waiting) < others:
+            queued.wait(0.001)
+        crowd.release.set()
+        door.result()
+        for one in later:
+            one.result(PATIENCE_S)
+    put(database, "at last")
+    assert (get(database, "withdrawn"), get(database, "at last")) == (None, "1")
+    assert [get(database, f"later-{n}") for n in range(others)] == ["1"] * others
+
+
+def test_a_read_sees_one_moment(database: Database) -> None:
+    def work(tx: Tx) -> list[str | None]:
+        before = look(tx, "a")
+        put(database, "a")
+        return [before, look(tx, "a")]
+
+    assert database.read(work) == [None, None]
+    assert get(database, "a") == "1"
 
 
 class _InterruptedTurn(WriteTurn):
