@@ -91,9 +91,9 @@ def test_what_another_process_queues_is_delivered(box: Box) -> None:
     with box.engine() as engine:
         uid = box.send("--subject", "hello")
         engine.event("delivered", message_id=1, target="box")
-        shown = box.ok("outbox", "show", uid, "--json").json
-        assert (shown["state"], shown["attempts"], shown["history"][0]["outcome"]) == ("delivered", 1, "delivered")
         assert engine.stop() == 0
+    shown = box.ok("outbox", "show", uid, "--json").json
+    assert (shown["state"], shown["attempts"], shown["history"][0]["outcome"]) == ("delivered", 1, "delivered")
 
 
 def test_a_running_engine_obeys_what_another_process_says(box: Box) -> None:
