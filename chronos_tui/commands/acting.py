@@ -63,9 +63,9 @@ def _on_one(session: Session, engine: bridge.Engine, action: bridge.Action, hand
         session.out.document(shapes.message(after))
         return 0
     requested = action == bridge.Action.CANCEL and after.cancel_requested
-    session.out.done(
-        f"#{done.message_id} {'will be cancelled, unless it is just being accepted' if requested else _DONE[action]}"
-    )
+    words = "will be cancelled, unless it is just being accepted" if requested else _DONE[action]
+    undo = f"; 'chronos outbox undo {done.undo_id}' takes it back" if done.undo_id is not None else ""
+    session.out.done(f"#{done.message_id} {words}{undo}")
     return 0
 
 

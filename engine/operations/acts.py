@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.errors import NotFound, NotPossible
@@ -32,13 +32,17 @@ class Action(StrEnum):
         return "settle" if self.value.startswith("settle") else self.value
 
 
+UNDOABLE = frozenset({Action.CANCEL, Action.HOLD, Action.RELEASE})
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What became of one message. `why` is empty when it was done."""
+    """What became of one message. `why` is empty when it was done. undo_id: what to hand to bulk.undo, if anything."""
 
     message_id: int
     before: State
     why: str = ""
+    undo_id: int | None = None
 
     @property
     def done(self) -> bool:
@@ -72,7 +76,10 @@ def find(tx: Tx, handle: int | str) -> Message:
 
 
 def act_on_one(context: Context, action: Action, handle: int | str) -> Act:
-    """Do it to one message, with an audit entry of its own. Raises NotFound, NotPossible when its state forbids it."""
+    """Do it to one message, with an audit entry of its own, and remember how to take it back.
+
+    Raises NotFound, NotPossible when its state forbids it.
+    """
     writable(context)
 
     def work(tx: Tx) -> Act:
@@ -87,9 +94,25 @@ def act_on_one(context: Context, action: Action, handle: int | str) -> Act:
         if action == Action.CANCEL and message.state == State.SENDING:
             detail["requested"] = True
         audit.append(tx, now_ms, context.actor, _PAST[action], message.uid, detail)
-        return act
+        if action not in UNDOABLE or message.state == State.SENDING:
+            return act
+        return replace(act, undo_id=_remember(tx, context, action, message, now_ms))
 
     return context.database.write(work)
+
+
+def _remember(tx: Tx, context: Context, action: Action, message: Message, now_ms: int) -> int:
+    """Record the act as a bulk act of one, done; `outbox undo` then means the last act, whatever its size."""
+    params = {
+        "action": action.value,
+        "filter": f"id:{message.id}",
+        "actor": context.actor,
+        "now_ms": now_ms,
+        "undo_until_ms": now_ms + context.settings.outbox["undo_ms"],
+    }
+    bulk_id = tx.insert("bulks.create_done", params)
+    tx.run("bulks.add_done", {"bulk_id": bulk_id, "message_id": message.id, "before_state": message.state.value})
+    return bulk_id
 
 
 def apply(tx: Tx, context: Context, action: Action, message: Message) -> Act:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.errors import NotFound, NotPossible
 from engine.model import Message, State
 from engine.operations import acts
-from engine.operations.acts import Action
+from engine.operations.acts import UNDOABLE, Action
 from engine.operations.context import Context, writable
 from engine.rules import filters
 from engine.rules.filters import Filter, Term
@@ -20,7 +20,6 @@ from engine.store.tx import Row, Tx
 SLICE = 500
 """Rows a transaction: deliveries go on between two slices."""
 
-UNDOABLE = frozenset({Action.CANCEL, Action.HOLD, Action.RELEASE})
 _SAMPLE = 5
 _ACTS_PER_S = 10_000  # measured on a small virtual machine; only for the estimate that a preview shows
 
@@ -159,21 +158,27 @@ def _digest(tx: Tx, bulk: Bulk) -> str:
 
 def carry_on(context: Context, bulk_id: int, progress: Progress | None = None) -> Bulk:
     """Work off what is pending of an act or of its undo, and close it."""
-    while True:
-        bulk, more = context.database.write(lambda tx: _slice(tx, context, bulk_id))
+    after: int | None = 0
+    while after is not None:
+        start = after
+        bulk, after = context.database.write(lambda tx, start=start: _slice(tx, context, bulk_id, start))  # type: ignore[misc]
         if progress is not None:
             progress(bulk.undone if bulk.state.startswith("undo") else bulk.applied + bulk.skipped, bulk.total)
-        if not more:
-            return bulk
+    return bulk
 
 
-def _slice(tx: Tx, context: Context, bulk_id: int) -> tuple[Bulk, bool]:
+def _slice(tx: Tx, context: Context, bulk_id: int, after: int) -> tuple[Bulk, int | None]:
+    """Do the next members behind `after`; return where the next slice begins, None when it was the last.
+
+    The mark spares walking over what is done, which would make the work quadratic. Slices of several workers may
+    alternate; a worker whose mark is out of date (the act was finished and is being undone) begins anew.
+    """
     bulk = get(tx, bulk_id)
     undoing = bulk.state == "undoing"
     if bulk.state not in {"acting", "undoing"}:
-        return bulk, False
+        return bulk, None
     wanted = "applied" if undoing else "pending"
-    rows = tx.rows("bulks.next_items", {"bulk_id": bulk_id, "result": wanted, "after": 0, "n": SLICE})
+    rows = tx.rows("bulks.next_items", {"bulk_id": bulk_id, "result": wanted, "after": after, "n": SLICE})
     tally = {"applied": 0, "skipped": 0, "undone": 0}
     for row in rows:
         result, before = _undo_one(tx, context, bulk, row) if undoing else _do_one(tx, context, bulk, row)
@@ -183,10 +188,12 @@ def _slice(tx: Tx, context: Context, bulk_id: int) -> tuple[Bulk, bool]:
             {"bulk_id": bulk_id, "message_id": row[0], "result": result, "before_state": before},
         )
     tx.run("bulks.add_progress", {"id": bulk_id, **{name: tally[name] for name in ("applied", "skipped", "undone")}})
-    more = len(rows) == SLICE
-    if not more:
-        _close(tx, context, bulk)
-    return get(tx, bulk_id), more
+    if len(rows) == SLICE:
+        return get(tx, bulk_id), rows[-1][0]
+    if after and tx.rows("bulks.next_items", {"bulk_id": bulk_id, "result": wanted, "after": 0, "n": 1}):
+        return get(tx, bulk_id), 0
+    _close(tx, context, bulk)
+    return get(tx, bulk_id), None
 
 
 def _do_one(tx: Tx, context: Context, bulk: Bulk, row: Row) -> tuple[str, str | None]:
@@ -253,9 +260,14 @@ def _bulk(row: Row) -> Bulk:
     return Bulk(row[0], Action(row[1]), *row[2:])
 
 
-def resume_unfinished(context: Context) -> int:
-    """Finish what a crash interrupted; return how many. For the owner of the engine lock."""
-    rows = context.database.read(lambda tx: tx.rows("bulks.unfinished"))
-    for bulk_id, _state in rows:
-        carry_on(context, bulk_id)
-    return len(rows)
+def unfinished(context: Context) -> list[int]:
+    """Return the acts that are under way, or that a crash interrupted."""
+    return [bulk_id for bulk_id, _state in context.database.read(lambda tx: tx.rows("bulks.unfinished"))]
+
+
+def resume(context: Context, bulk_id: int, after: int) -> int | None:
+    """Do one slice of an unfinished act behind member `after`; return where the next begins, None when it is closed.
+
+    For the owner of the engine lock, between two rounds of deliveries.
+    """
+    return context.database.write(lambda tx: _slice(tx, context, bulk_id, after))[1]

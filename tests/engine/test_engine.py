@@ -315,9 +315,23 @@ def test_a_bulk_act_does_exactly_the_frozen_set_and_is_one_entry(tmp_path: Path)
         with pytest.raises(NotPossible, match="freeze a new set"):
             engine.act_on(frozen)
         engine.act(Action.RELEASE, ids[1])
-        undone = engine.undo()
+        undone = engine.undo(done.bulk_id)
         assert undone.undone == 5
         assert engine.counts()["held"] == 0
+
+
+def test_an_act_on_one_message_is_what_undo_takes_back_first(tmp_path: Path) -> None:
+    with opened_engine(where(tmp_path), mail(tmp_path)) as engine:
+        one, other = (engine.enqueue(NewMessage("box", text=text)).message.id for text in "ab")
+        engine.act(Action.HOLD, one)
+        assert engine.act(Action.CANCEL, one).undo_id is not None
+        engine.act(Action.RETRY, other)  # nothing to take back
+        assert engine.undo().action == Action.CANCEL
+        assert engine.detail(one).message.state == "held"
+        assert engine.undo().action == Action.HOLD
+        assert engine.detail(one).message.state == "queued"
+        with pytest.raises(NotFound, match="nothing to undo"):
+            engine.undo()
 
 
 @pytest.mark.parametrize("phase", ["act", "undo"])

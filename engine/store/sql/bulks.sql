@@ -5,6 +5,14 @@ VALUES (:action, :filter, :actor, :now_ms, 'frozen', :total);
 -- add_item: one member.
 INSERT INTO bulk_items (bulk_id, message_id) VALUES (:bulk_id, :message_id);
 
+-- create_done: an act on one message, remembered so that it can be taken back.
+INSERT INTO bulks (action, filter, actor, created_ms, state, total, applied, undo_until_ms)
+VALUES (:action, :filter, :actor, :now_ms, 'done', 1, 1, :undo_until_ms);
+
+-- add_done: its one member.
+INSERT INTO bulk_items (bulk_id, message_id, result, before_state)
+VALUES (:bulk_id, :message_id, 'applied', :before_state);
+
 -- read: one bulk act.
 SELECT id, action, filter, actor, created_ms, state, total, applied, skipped, undone, undo_until_ms
   FROM bulks WHERE id = :id;
