@@ -54,6 +54,7 @@ class Dispatcher:
         self._wake = threading.Event()
         self._results: deque[Result] = deque()
         self._pending: list[Finish] = []
+        self._bulks: dict[int, int] = {}  # unfinished acts, and the member up to which each is done
         self._seats = Seats()
         self._begun = False
         self._draining = False
@@ -61,6 +62,7 @@ class Dispatcher:
         self._last_turn_ms = context.clock.monotonic_ms()
         self._due = {"heartbeat": 0, "timed": 0, "index": 0, "index_busy": 0, "pace": 0, "log": 0}
         self._look_at_ms = 0
+        self._beat_ms = 0
         self._trouble = ""
         self.tally = Tally(log)
         senders = context.settings.outbox["senders"]
@@ -138,11 +140,23 @@ class Dispatcher:
         while taken := database.write(lambda tx: delivering.reclaim_orphans(tx, self._context, self._epoch)):
             self._log.event("WARNING", "orphans_taken_up", count=taken)
         self._begun = True
-        self._guarded(self._finish_bulks)
+        self._guarded(self._find_bulks)
 
-    def _finish_bulks(self, context: Context) -> None:
-        if resumed := bulk.resume_unfinished(context):
-            self._log.event("WARNING", "bulk_acts_finished", count=resumed)
+    def _find_bulks(self, context: Context) -> None:
+        for bulk_id in bulk.unfinished(context):
+            self._bulks.setdefault(bulk_id, 0)
+
+    def _resume_bulk(self) -> None:
+        """Do one slice: an act on a million messages must not keep deliveries waiting until it is done."""
+        if not self._bulks or self._draining:
+            return
+        bulk_id, after = self._bulks.popitem()  # should it fail, it is found again within a minute
+        left = bulk.resume(self._context, bulk_id, after)
+        if left is not None:
+            self._bulks[bulk_id] = left
+        else:
+            self._log.event("INFO", "bulk_act_finished", bulk=bulk_id)
+        self._look_at_ms = 0
 
     def _guarded_turn(self) -> int:
         try:
@@ -178,7 +192,7 @@ class Dispatcher:
         plan = self._look()
         if self._pending or plan.candidates:
             self._commit(plan)
-        if self._results:
+        if self._results or (self._bulks and not self._draining):
             return 0
         now_ms = self._context.clock.now_ms()
         return max(1, min(POLL_MS, self._look_at_ms - now_ms, *self._timers()))
@@ -302,6 +316,7 @@ class Dispatcher:
             self._scheduler.run_pending()
         if self._is_time("pace", PACE_MS):
             self.tally.report_pace(context.database.wal_bytes)
+        self._resume_bulk()
         self._index()
 
     def _index(self) -> None:
@@ -338,6 +353,9 @@ class Dispatcher:
     def _beat(self) -> None:
         state = "draining" if self._draining else "running"
         now_ms = self._context.clock.now_ms()
+        last_ms, self._beat_ms = self._beat_ms, now_ms
+        if back_ms := housekeeping.follow_clock(self._context, last_ms):
+            self._log.event("WARNING", "clock_set_back", back_ms=back_ms)
         params = {"epoch": self._epoch, "state": state, "now_ms": now_ms}
         if not self._context.database.write(lambda tx: leader.beat(tx, **params)):  # type: ignore[arg-type]
             raise Deposed("the heartbeat found another epoch")
@@ -348,7 +366,7 @@ class Dispatcher:
 
         scheduler: Scheduler = schedule.Scheduler()
         scheduler.every(5).seconds.do(self._guarded, housekeeping.retain)  # 500 rows each: 8 million a day
-        scheduler.every(1).minutes.do(self._guarded, self._finish_bulks)  # of a command that was killed meanwhile
+        scheduler.every(1).minutes.do(self._guarded, self._find_bulks)  # of a command that was killed meanwhile
         return scheduler
 
     def _guarded(self, job: Callable[[Context], object]) -> None:

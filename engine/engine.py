@@ -12,7 +12,7 @@ from engine import __version__
 from engine.errors import AlreadyOwned, ConfigError, TryAgain
 from engine.intake import Intake
 from engine.model import Content, Hold, Role
-from engine.operations import acts, bulk, configuring, holding, reading
+from engine.operations import acts, bulk, configuring, holding, housekeeping, reading
 from engine.operations.acts import Act, Action
 from engine.operations.bulk import Bulk, Frozen, Progress
 from engine.operations.context import writable
@@ -71,9 +71,15 @@ class Engine(Intake):
         try:
             self._take_over(mode)
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
         return self.role
+
+    def _let_go(self) -> None:
+        """Leave the log to the next owner before there can be one: two that checkpoint can corrupt it."""
+        self.context.database.allow_checkpoints(allowed=False)
+        self._lock.release()
+        self.role = Role.ATTACHED
 
     def _take_over(self, mode: str) -> None:
         from engine.dispatcher import Dispatcher
@@ -89,6 +95,9 @@ class Engine(Intake):
             audit.append(tx, now_ms, "engine", "engine.started", f"epoch:{epoch}", {"mode": mode, "pid": os.getpid()})
             return epoch
 
+        last_ms = context.database.read(leader.read).heartbeat_ms
+        if back_ms := housekeeping.follow_clock(context, last_ms):
+            self._log.event("WARNING", "clock_set_back", back_ms=back_ms)
         epoch = context.database.write(work)
         self._ended = False
         self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log, self._note_end)
@@ -139,8 +148,7 @@ class Engine(Intake):
             except TryAgain as error:  # a full or failed disk; the log is folded in by the next owner
                 self._log.event("WARNING", "log_not_folded", reason=str(error))
             finally:
-                self._lock.release()
-                self.role = Role.ATTACHED
+                self._let_go()
         return clean
 
     def close(self) -> None:
@@ -149,13 +157,16 @@ class Engine(Intake):
         super().close()
 
     def reload(self) -> list[str]:
-        """Read the configuration again; on problems the old one stays in force and the problems are returned."""
+        """Read the configuration again; on problems the old one stays in force and the problems are returned.
+
+        A database that takes no audit entry now is such a problem: without the entry there is no reload.
+        """
         try:
-            settings = configuring.load(self.paths, self._env)
-        except ConfigError as error:
-            self._log.event("ERROR", "config_refused", problems=error.problems)
-            return error.problems
-        configuring.note_reload(self.context, settings)
+            configuring.note_reload(self.context, configuring.load(self.paths, self._env))
+        except (ConfigError, TryAgain) as error:
+            problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+            self._log.event("ERROR", "config_refused", problems=problems)
+            return problems
         if self._dispatcher is not None:
             self._dispatcher.pool.retire()
             self._dispatcher.wake()

@@ -61,7 +61,6 @@ def plan(tx: Tx, context: Context, *, seats: Callable[[str], int], most: int) ->
     One seek a lane, template and priority: neither the length of the queue nor a dead target in front of it matters.
     """
     now_ms = context.clock.now_ms()
-    known = lanes.all_lanes(tx)
     scopes = {hold.scope: hold for hold in lanes.active_holds(tx, now_ms)}
     wake_ms = min([now_ms + _FAR_MS, *(hold.until_ms for hold in scopes.values())])
     found: list[tuple[int, int, int, Candidate]] = []
@@ -75,7 +74,7 @@ def plan(tx: Tx, context: Context, *, seats: Callable[[str], int], most: int) ->
             continue
         if lane not in rooms:
             spec = context.settings.targets.get(lane)
-            allowed, again_ms = lanekeeping.room(known.get(lane) or lanes.Lane(lane), spec, now_ms)
+            allowed, again_ms = lanekeeping.room(lanes.get(tx, lane), spec, now_ms)
             if allowed <= 0:
                 wake_ms = min(wake_ms, again_ms)
             rooms[lane] = min(allowed, seats(lane), most)  # no seat: the end of an attempt wakes us

@@ -322,9 +322,9 @@ class Database:
         if self._may_checkpoint and self._log_grows():
             self.checkpoint()
 
-    def allow_checkpoints(self) -> None:
-        """From now on this process owns the engine lock."""
-        self._may_checkpoint = True
+    def allow_checkpoints(self, *, allowed: bool = True) -> None:
+        """From now on this process owns the engine lock; allowed=False: it lets go of it."""
+        self._may_checkpoint = allowed
 
     def outside_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on the writing connection in this process's and nobody else's turn, for what no transaction can

@@ -131,6 +131,18 @@ def test_a_frozen_former_owner_can_finish_nothing(tmp_path: Path) -> None:
             box.database.write(lambda tx: delivering.fence(tx, former))
 
 
+def test_a_clock_that_was_set_back_while_nobody_delivered_makes_nobody_wait_longer(tmp_path: Path) -> None:
+    ahead = support.FakeClock(support.START_MS + 365 * 86_400_000)
+    with opened_engine(where(tmp_path), mail(tmp_path), clock=ahead) as engine:
+        engine.start("test")
+        engine.pause("all", for_ms=1_000)
+        message = engine.enqueue(NewMessage("box", text="hi")).message
+    with opened_engine(where(tmp_path), mail(tmp_path), clock=support.FakeClock()) as engine:
+        engine.resume()
+        engine.start("test")
+        assert _settled(engine, message.uid) == "delivered"
+
+
 # Reading and acting
 
 
@@ -435,3 +447,41 @@ def test_closing_gives_every_descriptor_back(tmp_path: Path) -> None:
     for _ in range(3):
         once()
     assert descriptors() <= before
+
+
+# Letting go, and a reload that cannot be recorded
+
+
+def test_a_reload_while_the_database_takes_nothing_keeps_the_old_configuration_and_the_engine(tmp_path: Path) -> None:
+    paths = where(tmp_path)
+    paths.data_dir.mkdir()
+    paths = paths._replace(config_file=paths.data_dir / "config.yaml")
+    paths.config_file.write_text("targets: {box: {channel: maildir, path: mail}}\n")
+    engine = Engine.open(paths, {}, actor="test:me")
+    try:
+        paths.config_file.write_text("targets: {new: {channel: maildir, path: other}}\n")
+        paths.degraded.touch()
+
+        problems = engine.reload()
+
+        assert len(problems) == 1
+        assert "DEGRADED" in problems[0]
+        assert list(engine.settings.targets) == ["box"]
+    finally:
+        paths.degraded.unlink(missing_ok=True)
+        engine.close()
+
+
+def test_an_engine_that_stopped_leaves_the_log_to_the_next_owner(tmp_path: Path) -> None:
+    """Before SQLite 3.51.3 two connections that checkpoint can corrupt the database."""
+    with opened_engine(where(tmp_path), mail(tmp_path)) as engine:
+        engine.start("cockpit")
+        engine.stop()
+        engine.enqueue(NewMessage("box", text="taken while another process may own"))
+        database = engine.context.database
+        before = database.wal_bytes
+
+        database.checkpoint(truncate=True)
+
+        assert before > 0
+        assert database.wal_bytes == before
