@@ -9,6 +9,8 @@ from engine.store import audit, messages
 from engine.store.tx import Tx
 
 _INDEX_SLICE_ROWS = 2_000
+_SHIFT_SLICE_ROWS = 20_000
+_SET_BACK_MS = 60_000
 _FORGET_BULKS_MS = 86_400_000
 
 
@@ -53,6 +55,26 @@ def _follow_routes(tx: Tx, context: Context, now_ms: int) -> int:
         else:
             tx.run("messages.end_of_route", {"id": message.id})
     return len(rows)
+
+
+def follow_clock(context: Context, last_ms: int) -> int:
+    """Shift what waits when the wall clock was set back since `last_ms`; return by how much, in ms.
+
+    A retry goes on waiting for as long as it had left; otherwise a clock that ran ahead for an hour would park the
+    messages of that hour for another, and a wrong year would park them for a year. A send time that somebody asked
+    for stands. Less than a minute is left alone.
+    """
+    now_ms = context.clock.now_ms()
+    back_ms = last_ms - now_ms
+    if back_ms < _SET_BACK_MS:
+        return 0
+    newest = context.database.read(lambda tx: tx.value("messages.newest")) or 0
+    for after in range(0, newest, _SHIFT_SLICE_ROWS):
+        span = {"after": after, "upto": after + _SHIFT_SLICE_ROWS, "now_ms": now_ms, "back_ms": back_ms}
+        context.database.write(lambda tx, span=span: tx.run("messages.shift_back", span))  # type: ignore[misc]
+    detail = {"back_ms": back_ms}
+    context.database.write(lambda tx: audit.append(tx, now_ms, "engine", "clock.set_back", "clock", detail))
+    return back_ms
 
 
 def retain(context: Context) -> int:

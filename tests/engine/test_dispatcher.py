@@ -443,6 +443,37 @@ def test_a_clock_that_is_set_forward_cuts_nobody_off(desk: Desk) -> None:
     assert len([one for one in desk.script.seen if one.message_id == message.id]) == 1
 
 
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer(tmp_path: Path) -> None:
+    """A retry waits for what it had left; a send time that was asked for stands."""
+    routes = {"r": (RouteStep("hook"), RouteStep("other", 900_000))}
+    hour_ms = 3_600_000
+    with _desk(tmp_path, target(retry=STEADY), target("other"), routes=routes) as desk:
+        desk.script.answer = lambda delivery: (
+            Receipt("ok") if delivery.attempt_no > 1 or delivery.target.name == "other" else _refuse(Sent.NO)(delivery)
+        )
+        holding.pause(desk.box.context, "template:t", for_ms=1_000)
+        fresh = desk.put(template="t")
+        later = desk.put(not_before_ms=support.START_MS + 2 * hour_ms)
+        retried, routed = desk.put(), desk.put(target="r")
+        for message in (retried, routed):
+            desk.wait_message(message, lambda found: found.failures == 1)
+        hop_ms = desk.box.message(routed).hop_ms
+        assert hop_ms is not None
+        desk.box.clock.jump_ms(-hour_ms)
+        desk.box.clock._monotonic_ms += 5_000  # the next heartbeat
+        desk.dispatcher.wake()
+        desk.log.wait_for("clock_set_back")
+        assert desk.box.message(retried).due_ms == support.START_MS - hour_ms + 5_000
+        assert desk.box.message(routed).hop_ms == hop_ms - hour_ms
+        assert desk.box.message(later).due_ms == support.START_MS + 2 * hour_ms
+        assert holding.resume(desk.box.context) == ["template:t"]
+        desk.dispatcher.wake()
+        desk.wait_message(fresh, lambda found: found.attempts == 1)
+        desk.pass_ms(5_000)
+        desk.wait_state(retried, "delivered")
+        assert "clock.set_back" in _audited(desk, "clock")
+
+
 # Holds
 
 

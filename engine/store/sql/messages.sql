@@ -111,5 +111,15 @@ UPDATE messages
        lease_until_ms = NULL, lease_epoch = NULL
  WHERE id = :id AND state = :before;
 
+-- newest: the highest number so far.
+SELECT max(id) FROM messages;
+
+-- shift_back: the clock was set back; what waits goes on waiting for as long as it had left. A send time that was asked
+-- for (not tried yet, due later than it was made) stands.
+UPDATE messages
+   SET due_ms = CASE WHEN attempts = 0 AND due_ms > created_ms THEN due_ms ELSE due_ms - :back_ms END,
+       hop_ms = hop_ms - :back_ms
+ WHERE id > :after AND id <= :upto AND state = 'queued' AND due_ms > :now_ms;
+
 -- end_of_route: the configuration no longer has a further step.
 UPDATE messages SET hop_ms = NULL WHERE id = :id;
