@@ -73,10 +73,9 @@ def _logging(
     paths: bridge.Paths, settings: bridge.Settings, redactor: bridge.Redactor, *, people: bool
 ) -> Iterator[bridge.Log]:
     """Send events to the files, and to stderr: in sentences on a terminal, else as JSON lines."""
-    level = settings.logging["level"]
     logs = bridge.configure_logs(
         paths.logs if settings.logging["file_enabled"] else None,
-        "DEBUG" if level == "TRACE" else level,
+        settings.logging["level"],
         redactor=redactor,
         stderr=None if people else "json",
         retention_ms=settings.logging["retention_ms"],

@@ -96,7 +96,7 @@ class Security(Section):
     allow_private_targets: Flag = False
 
 
-LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Logging(Section):
