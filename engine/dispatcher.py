@@ -82,11 +82,6 @@ class Dispatcher:
         self._wake.set()
 
     @property
-    def in_flight(self) -> int:
-        """How many messages are on the wire."""
-        return len(self._seats)
-
-    @property
     def _unrecorded(self) -> bool:
         return bool(self._results or self._pending or self._seats.waited_for())
 
@@ -214,13 +209,14 @@ class Dispatcher:
         if self._draining or self._stopped:
             return Plan((), now_ms + _FAR_MS)
         free = self.pool.most - len(self._seats)
-        if free <= 0 or self._seats.bytes > _MOST_BYTES_IN_FLIGHT:
+        room_bytes = _MOST_BYTES_IN_FLIGHT - self._seats.bytes
+        if free <= 0 or room_bytes <= 0:
             return Plan((), now_ms + _FAR_MS)
         if not (self._pending or self._watch.moved() or now_ms >= self._look_at_ms):
             return Plan((), self._look_at_ms)
         most = min(free, _MOST_CLAIMS)
         plan = self._context.database.read(
-            lambda tx: delivering.plan(tx, self._context, seats=self._free_seats, most=most)
+            lambda tx: delivering.plan(tx, self._context, seats=self._free_seats, most=most, most_bytes=room_bytes)
         )
         self._look_at_ms = plan.wake_ms
         return plan
@@ -256,7 +252,8 @@ class Dispatcher:
     def _hand_over(self, claimed: list[Claimed]) -> None:
         now_ms = self._context.clock.monotonic_ms()
         for one in claimed:
-            self._seats.take((one.taken.id, one.taken.attempt_no), one.lane, now_ms + delivering.lease_ms(one.spec))
+            lease_until_ms = now_ms + delivering.lease_ms(one.spec)
+            self._seats.take((one.taken.id, one.taken.attempt_no), one.lane, lease_until_ms, one.taken.size)
         waiting = deque(claimed)
         try:
             while waiting:
@@ -282,9 +279,7 @@ class Dispatcher:
             for one in known:
                 self._fail(one, Outcome(Sent.NO, f"not sent, its content could not be read: {error}"))
             return
-        for one, delivery in zip(known, loaded, strict=True):
-            size_bytes = sum(len(file.content) for file in delivery.content.attachments)
-            self._seats.load((one.taken.id, one.taken.attempt_no), size_bytes)
+        for delivery in loaded:
             self.pool.submit(delivery)
 
     def _fail(self, one: Claimed, outcome: Outcome) -> None:

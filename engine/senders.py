@@ -41,7 +41,7 @@ Fence = tuple[int, int]
 class _Seat:
     lane: str
     lease_until_ms: int
-    size_bytes: int = 0
+    size_bytes: int
     given_up: bool = False
 
 
@@ -71,13 +71,10 @@ class Seats:
         """Return how many of a lane are taken."""
         return self._lanes[lane]
 
-    def take(self, fence: Fence, lane: str, lease_until_ms: int) -> None:
-        self._seats[fence] = _Seat(lane, lease_until_ms)
+    def take(self, fence: Fence, lane: str, lease_until_ms: int, size_bytes: int) -> None:
+        """Take one. size_bytes: what the message keeps in memory."""
+        self._seats[fence] = _Seat(lane, lease_until_ms, size_bytes)
         self._lanes[lane] += 1
-
-    def load(self, fence: Fence, size_bytes: int) -> None:
-        """Note what the message keeps in memory."""
-        self._seats[fence].size_bytes = size_bytes
 
     def release(self, fence: Fence) -> bool:
         """Free the seat; return whether its attempt was still waited for."""

@@ -22,6 +22,7 @@ LEASE_MARGIN_MS = 30_000
 _FAR_MS = 3_600_000  # look again at least every hour, whatever the rows say
 _PRIORITIES = (3, 2, 1, 0)
 _PAST_HELD = 500
+_ANY_BYTES = 1 << 62
 
 
 class Deposed(ChronosError):
@@ -55,8 +56,10 @@ class Finish:
     outcome: Outcome
 
 
-def plan(tx: Tx, context: Context, *, seats: Callable[[str], int], most: int) -> Plan:
+def plan(tx: Tx, context: Context, *, seats: Callable[[str], int], most: int, most_bytes: int = _ANY_BYTES) -> Plan:
     """Look for what may leave now. `seats(lane)` is how many more the lane may have on the wire.
+
+    most_bytes: of content; the first one may be larger, so that it leaves at all.
 
     One seek a lane, template and priority: neither the length of the queue nor a dead target in front of it matters.
     """
@@ -85,16 +88,22 @@ def plan(tx: Tx, context: Context, *, seats: Callable[[str], int], most: int) ->
         heads = [head for head in heads if not _is_held(head, scopes)][: rooms[lane]]
         found += [(-head.priority, rank, head.due_ms, head) for rank, head in enumerate(heads)]
     found.sort(key=lambda item: item[:3])
-    return Plan(_within(rooms, [item[3] for item in found])[:most], wake_ms)
+    return Plan(_within(rooms, [item[3] for item in found], most, most_bytes), wake_ms)
 
 
-def _within(rooms: dict[str, int], candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Keep what fits into each lane's room, which its templates share."""
-    chosen = []
+def _within(
+    rooms: dict[str, int], candidates: Sequence[Candidate], most: int, most_bytes: int
+) -> tuple[Candidate, ...]:
+    """Keep what fits into each lane's room, which its templates share, and into memory."""
+    chosen: list[Candidate] = []
     for candidate in candidates:
-        if rooms[candidate.lane] > 0:
-            rooms[candidate.lane] -= 1
-            chosen.append(candidate)
+        if rooms[candidate.lane] <= 0:
+            continue
+        if len(chosen) >= most or (chosen and candidate.size > most_bytes):
+            break
+        rooms[candidate.lane] -= 1
+        most_bytes -= candidate.size
+        chosen.append(candidate)
     return tuple(chosen)
 
 

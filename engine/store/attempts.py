@@ -21,6 +21,7 @@ class Candidate:
     target: str
     priority: int
     due_ms: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Taken:
     attempt_no: int
     priority: int
     created_ms: int
+    size: int
 
 
 def partitions(tx: Tx) -> list[tuple[str, str]]:
@@ -43,8 +45,8 @@ def due(tx: Tx, lane: str, template: str, priority: int, now_ms: int, n: int) ->
     """Return the head of one partition at one priority."""
     params = {"lane": lane, "template": template, "priority": priority, "now_ms": now_ms, "n": n}
     return [
-        Candidate(message_id, lane, template, channel, target, priority, due_ms)
-        for message_id, channel, target, due_ms in tx.rows("claims.due", params)
+        Candidate(message_id, lane, template, channel, target, priority, due_ms, size)
+        for message_id, channel, target, due_ms, size in tx.rows("claims.due", params)
     ]
 
 
@@ -78,7 +80,7 @@ def take(tx: Tx, candidate: Candidate, *, now_ms: int, lease_until_ms: int, epoc
             "now_ms": now_ms,
         },
     )
-    return Taken(candidate.id, uid, attempt_no, priority, created_ms)
+    return Taken(candidate.id, uid, attempt_no, priority, created_ms, candidate.size)
 
 
 def end(

@@ -16,7 +16,7 @@ WITH RECURSIVE lane_names (lane) AS (
 SELECT lane, template FROM partitions WHERE template IS NOT NULL;
 
 -- due: the head of one partition at one priority.
-SELECT id, channel, target, due_ms FROM messages
+SELECT id, channel, target, due_ms, size FROM messages
  WHERE state = 'queued' AND ready = 1
    AND lane = :lane AND template = :template AND priority = :priority AND due_ms <= :now_ms
  ORDER BY due_ms, id LIMIT :n;

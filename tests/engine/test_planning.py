@@ -1,0 +1,48 @@
+"""What a plan leaves out: content that would fill the memory, and targets that must not be sent to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.operations import delivering
+from engine.store import lanes
+from engine.store.lanes import Lane
+from engine.store.tx import Tx
+from tests.support import Box, opened_box
+
+
+def _planned(box: Box, most_bytes: int) -> list[int]:
+    plan = box.database.read(
+        lambda tx: delivering.plan(tx, box.context, seats=lambda _lane: 64, most=64, most_bytes=most_bytes)
+    )
+    return [candidate.id for candidate in plan.candidates]
+
+
+def test_no_more_content_is_claimed_than_memory_is_given_for(tmp_path: Path) -> None:
+    with opened_box(tmp_path) as box:
+        first, second, _third = (box.put(text="x" * 1_000).id for _ in range(3))
+
+        assert _planned(box, 2_500) == [first, second]
+
+
+def test_one_message_larger_than_that_still_leaves_alone(tmp_path: Path) -> None:
+    with opened_box(tmp_path) as box:
+        large = box.put(text="x" * 10_000).id
+        box.put(text="x")
+
+        assert _planned(box, 5_000) == [large]
+
+
+def test_a_disabled_target_stays_disabled_among_very_many_lanes(tmp_path: Path) -> None:
+    """A list of all lanes that ended after 10 000 forgot what was known of the others."""
+    with opened_box(tmp_path) as box:
+        box.put()
+
+        def work(tx: Tx) -> None:
+            for number in range(10_001):
+                lanes.save(tx, Lane(f"a{number}"))
+            lanes.save(tx, Lane("hook", disabled_reason="410 gone"))
+
+        box.database.write(work)
+
+        assert _planned(box, 1_000_000) == []
