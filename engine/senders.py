@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from engine.errors import ConfigError, DeliveryError, SecretMissing, Sent
-from engine.model import DELIVERED, Delivery, Outcome, TargetSpec
+from engine.errors import ChronosError, DeliveryError, Sent
+from engine.model import DELIVERED, Delivery, Outcome, Receipt, TargetSpec
 
 if TYPE_CHECKING:
     from engine.channels.base import Channel
@@ -191,25 +191,16 @@ class SenderPool:
     def _deliver(self, delivery: Delivery) -> Outcome:
         try:
             entry = self._enter(delivery.target)
-        except (SecretMissing, ConfigError) as error:
+        except ChronosError as error:  # a secret or a channel that is not there
             return Outcome(Sent.MISCONFIGURED, _clean(str(error)))
         except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
             self._log.event("ERROR", "channel_failed_to_open", error=error, target=delivery.target.name)
             return Outcome(Sent.MISCONFIGURED, _clean(f"the channel could not be opened: {type(error).__name__}"))
         try:
-            receipt = entry.channel.deliver(delivery)
-            words, code = _clean(receipt.detail), _clean(receipt.code)
-            return Outcome(DELIVERED, words, code, accepted=receipt.accepted, refused=receipt.refused)
-        except DeliveryError as error:
-            return Outcome(
-                error.sent.value,
-                _clean(error.detail),
-                _clean(error.code),
-                error.retry_after_ms,
-                error.accepted,
-                error.refused,
-                error.disable_target,
-            )
+            try:
+                return _accepted(entry.channel.deliver(delivery))
+            except DeliveryError as error:
+                return _refused(error)
         except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
             self._log.event("ERROR", "channel_defect", error=error, message_id=delivery.message_id)
             return Outcome(Sent.UNKNOWN, _clean(f"a defect in the channel: {type(error).__name__}"))
@@ -261,6 +252,37 @@ class SenderPool:
                 entry.channel.close()
             except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
                 self._log.event("ERROR", "channel_defect", error=error, target=entry.spec.name)
+
+
+def _accepted(receipt: Receipt) -> Outcome:
+    reached, refused = _addresses(receipt.accepted), _pairs(receipt.refused)
+    return Outcome(DELIVERED, _clean(receipt.detail), _clean(receipt.code), accepted=reached, refused=refused)
+
+
+def _refused(error: DeliveryError) -> Outcome:
+    """Take over what a channel said.
+
+    Of an installed one it may be anything: what cannot be stored must fail here, in its own message, and not where the
+    outcomes of all are recorded.
+    """
+    wait_ms = error.retry_after_ms
+    return Outcome(
+        Sent(error.sent).value,
+        _clean(error.detail),
+        _clean(error.code),
+        None if wait_ms is None else max(0, int(wait_ms)),
+        _addresses(error.accepted),
+        _pairs(error.refused),
+        bool(error.disable_target),
+    )
+
+
+def _addresses(accepted: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_clean(address) for address in accepted)
+
+
+def _pairs(refused: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((_clean(address), _clean(words)) for address, words in refused)
 
 
 def _clean(text: str) -> str:

@@ -659,6 +659,35 @@ def test_a_channel_with_a_defect_harms_only_its_message(tmp_path: Path) -> None:
         assert [fields["message_id"] for fields in desk.log.defects()] == [bad.id]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        DeliveryError("not sent", "no such value"),  # type: ignore[arg-type]
+        DeliveryError(Sent.NO, None),  # type: ignore[arg-type]
+        DeliveryError(Sent.THROTTLED, "later", retry_after_ms="soon"),  # type: ignore[arg-type]
+        DeliveryError(Sent.NO, "some", refused=(("a@example.org",),)),  # type: ignore[arg-type]
+        DeliveryError(Sent.NO, "some", accepted=(1,)),  # type: ignore[arg-type]
+    ],
+    ids=["sent", "detail", "retry_after_ms", "refused", "accepted"],
+)
+def test_a_channel_that_says_nonsense_harms_only_its_message(tmp_path: Path, wrong: DeliveryError) -> None:
+    """Regression: the sender thread died of it, or the outcomes of all messages could not be recorded any more."""
+
+    def answer(delivery: Delivery) -> Receipt:
+        if delivery.content.text == "bad":
+            raise wrong
+        return Receipt("ok")
+
+    with opened_desk(
+        tmp_path, settings({"hook": target(breaker=False, max_in_flight=1)}, outbox={"senders": 1})
+    ) as desk:
+        desk.script.answer = answer
+        bad = desk.put(text="bad", on_uncertain=OnUncertain.ASK)
+        good = desk.put(text="good")
+        assert "defect" in desk.wait_state(bad, "uncertain").last_word
+        desk.wait_state(good, "delivered")
+
+
 def test_a_target_that_was_taken_out_of_the_configuration_says_so(desk: Desk) -> None:
     holding.pause(desk.box.context, "all", for_ms=1_000)
     message = desk.put()
