@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from engine.errors import ChronosError
-from engine.model import Delivery, Message, Outcome, Priority, RetryPolicy, RouteStep, State, TargetSpec
+from engine.model import DELIVERED, Delivery, Message, Outcome, Priority, RetryPolicy, RouteStep, State, TargetSpec
 from engine.operations import lanekeeping, ordering
 from engine.operations.context import Context, target_spec
 from engine.rules import breaker, rate
@@ -232,7 +232,9 @@ def _finish_one(tx: Tx, context: Context, epoch: int, message: Message, one: Fin
         rng=lambda: rng_for(context.seed, message.id, one.attempt_no),
         next_hop=next_step is not None,
     )
-    ours = message.state == State.SENDING and message.attempts == one.attempt_no
+    ours = message.attempts == one.attempt_no and (
+        message.state == State.SENDING or _taken_back(tx, message, one, epoch, now_ms)
+    )
     rule = decision.rule if ours else "came too late: the message had gone on without it"
     next_ms = decision.due_ms if ours else None
     attempts.end(tx, message.id, one.attempt_no, one.outcome, now_ms=now_ms, rule=rule, next_ms=next_ms)
@@ -258,6 +260,16 @@ def _finish_one(tx: Tx, context: Context, epoch: int, message: Message, one: Fin
     _audit_end(tx, context, message, decision, one, now_ms)
     ordering.settle(tx, context.settings, message.ordering_key)
     return decision
+
+
+def _taken_back(tx: Tx, message: Message, one: Finish, epoch: int, now_ms: int) -> bool:
+    """Whether an attempt that was given up, and was accepted after all, has its message again: nobody sends it anew."""
+    if one.outcome.kind != DELIVERED or message.state not in {State.QUEUED, State.UNCERTAIN}:
+        return False
+    if message.state == State.UNCERTAIN:
+        messages.move(tx, message.id, message.state, State.QUEUED, reason="", due_ms=message.due_ms, finished_ms=None)
+    params = {"id": message.id, "attempt_no": one.attempt_no, "epoch": epoch, "now_ms": now_ms}
+    return tx.run("claims.take_back", params) == 1
 
 
 def _audit_end(tx: Tx, context: Context, message: Message, decision: Decision, one: Finish, now_ms: int) -> None:

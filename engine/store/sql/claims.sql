@@ -49,6 +49,10 @@ UPDATE messages
        last_code = :last_code, last_word = :last_word, lease_until_ms = NULL, lease_epoch = NULL, cancel_requested = 0
  WHERE id = :id AND state = 'sending' AND attempts = :attempt_no AND lease_epoch = :epoch;
 
+-- take_back: a message that waits again gets back the attempt that was thought cut off and was accepted after all.
+UPDATE messages SET state = 'sending', lease_until_ms = :now_ms, lease_epoch = :epoch
+ WHERE id = :id AND state = 'queued' AND attempts = :attempt_no;
+
 -- orphans: attempts of an owner that is gone. The lock we hold proves that it is dead.
 SELECT id, attempts, lease_epoch FROM messages WHERE state = 'sending' AND lease_epoch < :epoch ORDER BY id LIMIT 500;
 
