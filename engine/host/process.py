@@ -40,17 +40,3 @@ def _forbid_attaching() -> str:
     if prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         return os.strerror(ctypes.get_errno())
     return ""
-
-
-def describe_self() -> dict[str, object]:
-    """Return who this process is, for people: pid, host, user, python. Nothing of argv or the environment."""
-    import pwd
-
-    uid = os.getuid()
-    try:
-        user = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        # A container's uid often has no name.
-        user = str(uid)
-    python = ".".join(str(part) for part in sys.version_info[:3])
-    return {"pid": os.getpid(), "host": os.uname().nodename, "user": user, "python": python}

@@ -105,7 +105,8 @@ def export(context: Context, since_ms: int | None = None) -> Iterator[str]:
     pruned, (head_seq, _) = context.database.read(lambda tx: (audit.pruned_seq(tx), audit.head(tx)))
     for stored in _walk(context, pruned, head_seq, None):
         if not since or json.loads(stored.body).get("at", "") >= since:
-            yield json.dumps({**json.loads(stored.body), "hash": stored.hash}, ensure_ascii=False, sort_keys=True)
+            # In ASCII: what a receiver said must not reach a terminal as a control character.
+            yield json.dumps({**json.loads(stored.body), "hash": stored.hash}, sort_keys=True)
 
 
 def _walk(context: Context, after: int, upto: int, progress: Callable[[int, int], None] | None) -> Iterator[Stored]:

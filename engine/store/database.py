@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.errors import ChronosError, DatabaseBusy, Degraded
-from engine.host.files import sync_dir
+from engine.host.files import private_umask, sync_dir
 from engine.store import faults, opening
 from engine.store.combining import Combiner, Request
 from engine.store.queries import Queries
@@ -95,11 +95,8 @@ class Database:
     # Opening
 
     def _open_writer(self) -> sqlite3.Connection:
-        old_umask = os.umask(0o077)
-        try:
+        with private_umask():
             connection = self._retry_busy(lambda: opening.connect_writer(self.path))
-        finally:
-            os.umask(old_umask)
         connection.set_progress_handler(self._past_deadline, _PROGRESS_STEPS)
         return connection
 
@@ -291,7 +288,7 @@ class Database:
         """Acknowledge nothing more, here and in every other process, until the database was rewritten."""
         self._broken = error
         note = json.dumps({"at_ms": time.time_ns() // 1_000_000, "pid": os.getpid(), "error": str(error)})
-        with suppress(OSError):  # the disk is the trouble; this process refuses in any case
+        with suppress(OSError), private_umask():  # the disk is the trouble; this process refuses in any case
             self._marker.write_text(note + "\n", encoding="utf-8")
 
     def _degraded_words(self) -> str:
@@ -363,7 +360,8 @@ class Database:
             self._readers.drop()
             self._writer.close()
             try:
-                opening.copy_afresh(self.path, fresh)
+                with private_umask():  # VACUUM INTO would let others read the copy while it grows
+                    opening.copy_afresh(self.path, fresh)
                 fresh.replace(self.path)
                 sync_dir(self.path.parent)
                 self._broken = None

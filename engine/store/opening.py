@@ -101,7 +101,6 @@ def copy_afresh(path: Path, fresh: Path) -> None:
     finally:
         source.close()
     _prove(fresh)
-    fresh.chmod(0o600)
 
 
 _IN_USE = "{}: another chronos has it open; stop every one (engine, cockpit, 'chronos log --follow') and try again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -485,3 +486,13 @@ def test_an_engine_that_stopped_leaves_the_log_to_the_next_owner(tmp_path: Path)
 
         assert before > 0
         assert database.wal_bytes == before
+
+
+def test_an_exported_entry_holds_no_control_character_that_a_terminal_would_obey(tmp_path: Path) -> None:
+    with opened_engine(where(tmp_path), mail(tmp_path)) as engine:
+        engine.pause("target:box", for_ms=60_000, reason="a\x9b2Jb\u202ec")
+
+        lines = list(engine.audit_export())
+
+        assert lines[-1].isascii()
+        assert json.loads(lines[-1])["detail"]["reason"] == "a\x9b2Jb\u202ec"

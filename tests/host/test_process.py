@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-
-from engine.host.process import describe_self
 
 HARDENED = """
 import json, os, resource, sys
@@ -32,11 +29,3 @@ def test_a_hardened_process_leaves_no_core_and_lets_nobody_attach(tmp_path: Path
     )
 
     assert json.loads(answer.stdout) == {"problems": [], "core": [0, 0], "dumpable": 0, "mode": 0o600, "light": True}
-
-
-def test_it_says_who_it_is_for_people() -> None:
-    me = describe_self()
-
-    assert me["pid"] == os.getpid()
-    assert set(me) == {"pid", "host", "user", "python"}
-    assert json.loads(json.dumps(me)) == me

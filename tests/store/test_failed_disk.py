@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -160,3 +161,20 @@ def test_an_engine_on_a_failed_disk_still_stops_and_lets_go(tmp_path: Path) -> N
         where.degraded.write_text("{}\n")
         engine.stop()
         assert engine.owner() is None
+
+
+def test_what_a_failed_disk_leaves_behind_is_closed_to_others(tmp_path: Path) -> None:
+    """Whatever the umask of the command that met the failure; the data directory may be open for reading on purpose."""
+    before = os.umask(0o022)
+    database = open_database(tmp_path)
+    try:
+        put(database, "a")
+        database._degrade(Degraded("the disk did not take a write"))
+        marker = (tmp_path / "DEGRADED").stat().st_mode & 0o777
+        database.rewrite()
+        rewritten = (tmp_path / "chronos.db").stat().st_mode & 0o777
+    finally:
+        database.close()
+        os.umask(before)
+
+    assert (marker, rewritten) == (0o600, 0o600)
