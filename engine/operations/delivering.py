@@ -266,10 +266,14 @@ def _taken_back(tx: Tx, message: Message, one: Finish, epoch: int, now_ms: int) 
     """Whether an attempt that was given up, and was accepted after all, has its message again: nobody sends it anew."""
     if one.outcome.kind != DELIVERED or message.state not in {State.QUEUED, State.UNCERTAIN}:
         return False
+    if tx.value("claims.given_up", {"message_id": message.id, "attempt_no": one.attempt_no}) is None:
+        return False  # it has said how it ended; a second word counts for nothing
+    fence = {"id": message.id, "attempt_no": one.attempt_no, "epoch": epoch}
+    if not tx.value("claims.was_given_up", fence):
+        return False
     if message.state == State.UNCERTAIN:
         messages.move(tx, message.id, message.state, State.QUEUED, reason="", due_ms=message.due_ms, finished_ms=None)
-    params = {"id": message.id, "attempt_no": one.attempt_no, "epoch": epoch, "now_ms": now_ms}
-    return tx.run("claims.take_back", params) == 1
+    return tx.run("claims.take_back", {**fence, "now_ms": now_ms}) == 1
 
 
 def _audit_end(tx: Tx, context: Context, message: Message, decision: Decision, one: Finish, now_ms: int) -> None:
