@@ -14,6 +14,7 @@ from engine.rules.durations import rfc3339
 from engine.rules.filters import AUDIT, Filter, Term
 from engine.store import audit
 from engine.store.audit import Stored
+from engine.store.tx import Tx
 
 _SLICE = 2_000
 
@@ -55,13 +56,31 @@ def page(context: Context, expression: str = "", *, limit: int = 50, before: int
     cursor = before if before is not None else 1 << 62
     while len(found) < limit:
         start = cursor
-        batch = context.database.read(lambda tx, start=start: audit.page_before(tx, start, _SLICE))  # type: ignore[misc]
+        batch = context.database.read(lambda tx, start=start: _batch(tx, terms, start))  # type: ignore[misc]
         entries = (_entry(stored) for stored in batch)
         found += [entry for entry in entries if _matches(entry, terms, context.clock.now_ms())][: limit - len(found)]
         if len(batch) < _SLICE:
             break
         cursor = batch[-1].seq
     return found
+
+
+def _batch(tx: Tx, terms: Filter, before: int) -> list[Stored]:
+    """Read the next entries that may match, newest first: by an index where a term has one, else simply the next."""
+    positive = {term.field: term for term in terms if not term.negated}
+    if "subject" in positive:
+        words = dict.fromkeys(positive["subject"].words)
+        found = [stored for word in words for stored in audit.of_subject(tx, word, before, _SLICE)]
+    elif "action" in positive and not any(_is_action(name, positive["action"]) for name in audit.COMMON):
+        names = [name for name in audit.rare_actions(tx) if _is_action(name, positive["action"])]
+        found = [stored for name in names for stored in audit.of_action(tx, name, before, _SLICE)]
+    else:
+        return audit.page_before(tx, before, _SLICE)
+    return sorted(found, key=lambda stored: stored.seq, reverse=True)[:_SLICE]
+
+
+def _is_action(action: str, term: Term) -> bool:
+    return any(action == word or action.startswith(f"{word}.") for word in term.words)
 
 
 def _matches(entry: Entry, terms: Filter, now_ms: int) -> bool:
@@ -79,7 +98,7 @@ def _holds(entry: Entry, term: Term, now_ms: int) -> bool:
         turned = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[term.op]
         return _compare_text(entry.at, turned, rfc3339(now_ms - term.number))
     if term.field == "action":
-        return any(entry.action == word or entry.action.startswith(f"{word}.") for word in term.words)
+        return _is_action(entry.action, term)
     value = {"actor": entry.actor, "subject": entry.subject}.get(term.field, "")
     return value in term.words
 

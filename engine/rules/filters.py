@@ -100,7 +100,6 @@ AUDIT: Dialect = {
     "action": Field(Kind.WORDS, help="what was done"),
     "actor": Field(Kind.WORDS, help="who did it"),
     "subject": Field(Kind.WORDS, help="what it was done to"),
-    "risk": Field(Kind.WORDS, help="how risky it was"),
     "seq": Field(Kind.COUNT, help="the entry's number"),
     "since": Field(Kind.SINCE, help="a duration, a date (UTC) or a time"),
     "age": Field(Kind.DURATION, help="time since it happened"),

@@ -9,6 +9,9 @@ from engine.rules.canonical import GENESIS, canonical_json, entry_hash
 from engine.rules.durations import rfc3339
 from engine.store.tx import Tx
 
+COMMON = ("message.queued", "message.delivered")
+"""The two actions that make up nearly all of the log; the index of actions leaves them out."""
+
 _HEAD = "audit.head"
 
 
@@ -57,9 +60,19 @@ def page_before(tx: Tx, before: int, n: int) -> list[Stored]:
     return [Stored(*row) for row in tx.rows("audit.page_before", {"before": before, "n": n})]
 
 
-def of_subject(tx: Tx, subject: str) -> list[Stored]:
-    """Return what happened to one thing, oldest first, at most 1 000 entries."""
-    return [Stored(*row) for row in tx.rows("audit.of_subject", {"subject": subject})]
+def of_subject(tx: Tx, subject: str, before: int, n: int) -> list[Stored]:
+    """Return up to `n` entries about one thing, newest first."""
+    return [Stored(*row) for row in tx.rows("audit.of_subject", {"subject": subject, "before": before, "n": n})]
+
+
+def of_action(tx: Tx, action: str, before: int, n: int) -> list[Stored]:
+    """Return up to `n` entries of one of the rare actions, newest first."""
+    return [Stored(*row) for row in tx.rows("audit.of_action", {"action": action, "before": before, "n": n})]
+
+
+def rare_actions(tx: Tx) -> list[str]:
+    """Return the actions in the log other than COMMON."""
+    return [row[0] for row in tx.rows("audit.rare_actions")]
 
 
 def pruned_seq(tx: Tx) -> int:

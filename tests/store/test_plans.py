@@ -73,7 +73,9 @@ HOT: list[tuple[str, dict[str, Any], str]] = [
     ("messages.order_waiting", _KEY, "messages_order"),
     ("messages.order_earlier", {"state": "dead", "after": 0, "before": 99_999, **_KEY}, "messages_order"),
     ("retention.old", {"state": "delivered", "before_ms": START_MS - 99_000}, "messages_finished"),
-    ("audit.of_subject", {"subject": "msg_1"}, "audit_subject"),
+    ("audit.of_subject", {"subject": "msg_1", "before": 99_999, "n": 50}, "audit_subject"),
+    ("audit.of_action", {"action": "hold.started", "before": 99_999, "n": 50}, "audit_action"),
+    ("audit.rare_actions", {}, "audit_action"),
 ]
 
 
