@@ -90,9 +90,12 @@ class Engine(Intake):
         now_ms = context.clock.now_ms()
         host = os.uname().nodename
 
+        config = configuring.digest(context.settings)
+
         def work(tx: Tx) -> int:
             epoch = leader.take_over(tx, pid=os.getpid(), host=host, mode=mode, version=__version__, now_ms=now_ms)
-            audit.append(tx, now_ms, "engine", "engine.started", f"epoch:{epoch}", {"mode": mode, "pid": os.getpid()})
+            detail = {"mode": mode, "pid": os.getpid(), "config_sha256": config}
+            audit.append(tx, now_ms, "engine", "engine.started", f"epoch:{epoch}", detail)
             return epoch
 
         last_ms = context.database.read(leader.read).heartbeat_ms

@@ -42,11 +42,15 @@ def load(paths: Paths, env: Mapping[str, str], text: bytes | None = None) -> Set
     return settings
 
 
+def digest(settings: Settings) -> str:
+    """Return the SHA-256, in hex, of the effective configuration: what the audit log says was in force."""
+    return hashlib.sha256(cache.settings_to_json(settings).encode()).hexdigest()
+
+
 def note_reload(context: Context, settings: Settings) -> None:
     """Put the new configuration in force; an audit entry names its digest. Raises NotPossible if read-only."""
     writable(context)
-    digest = hashlib.sha256(cache.settings_to_json(settings).encode()).hexdigest()
     now_ms = context.clock.now_ms()
-    detail = {"sha256": digest, "targets": len(settings.targets)}
+    detail = {"sha256": digest(settings), "targets": len(settings.targets)}
     context.database.write(lambda tx: audit.append(tx, now_ms, context.actor, "config.loaded", "config", detail))
     context.settings = settings
