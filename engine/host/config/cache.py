@@ -92,6 +92,7 @@ def settings_from_json(text: str) -> Settings:
 
 def _target_to_plain(target: TargetSpec) -> dict[str, Any]:
     plain = target._asdict()
+    plain["options"] = dict(target.options)
     plain["retry"] = tuple(target.retry)
     plain["rate"] = None if target.rate is None else tuple(target.rate)
     return plain
