@@ -147,7 +147,13 @@ def test_looking_for_the_owner_never_keeps_an_engine_from_starting(path: Path) -
 def test_a_child_program_does_not_keep_the_lock_of_its_parent(path: Path) -> None:
     lock = EngineLock(path)
     assert lock.acquire({})
-    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, close_fds=False) as child:
+    with subprocess.Popen(
+        ["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, close_fds=False
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"x")
+        assert child.stdout.read(1) == b"x"  # Popen may come back while exec is still letting go of the parent's files
         lock.release()
 
         again = EngineLock(path)
