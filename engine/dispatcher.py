@@ -305,8 +305,11 @@ class Dispatcher:
         if self._is_time("heartbeat", HEARTBEAT_MS):
             self._beat()
         if self._is_time("timed", TIMED_MS):
-            if housekeeping.expire(context) + housekeeping.follow_routes(context) + self._end_holds():
+            expired, hopped = housekeeping.expire(context), housekeeping.follow_routes(context)
+            if expired + hopped + self._end_holds():
                 self._look_at_ms = 0
+            if max(expired, hopped) >= housekeeping.SLICE:
+                self._due["timed"] = 0  # there is more: what is past its expiry keeps its whole lane waiting
             self._reclaim_overdue()
             self._scheduler.run_pending()
         if self._is_time("pace", PACE_MS):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import ChronosError, NotPossible
@@ -82,11 +84,11 @@ def _tighten(paths: Paths) -> list[Path]:
     """Take from group and others what they have on our files; return what was changed."""
     changed = []
     for path in (paths.data_dir, *paths.data_dir.rglob("*")):
-        if path.is_symlink() or path.stat().st_uid != os.geteuid():
-            continue
-        mode = path.stat().st_mode
-        if mode & 0o077:
-            path.chmod(mode & 0o700)
+        with suppress(FileNotFoundError):  # an engine that runs removes files of its own
+            found = path.lstat()
+            if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid() or not found.st_mode & 0o077:
+                continue
+            path.chmod(found.st_mode & 0o700)
             changed.append(path)
     return changed
 

@@ -8,6 +8,9 @@ from engine.operations.context import Context
 from engine.store import audit, messages
 from engine.store.tx import Tx
 
+SLICE = 500
+"""Messages a transaction that expire or go on along their route; the statements' LIMIT."""
+
 _INDEX_SLICE_ROWS = 2_000
 _SHIFT_SLICE_ROWS = 20_000
 _SET_BACK_MS = 60_000

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.model import NewMessage
 from engine.operations import delivering
+from engine.operations.enqueue import enqueue_many
 from engine.store import lanes
 from engine.store.lanes import Lane
 from engine.store.tx import Tx
-from tests.support import Box, opened_box
+from tests.support import Box, opened_box, opened_desk
 
 
 def _planned(box: Box, most_bytes: int) -> list[int]:
@@ -46,3 +48,16 @@ def test_a_disabled_target_stays_disabled_among_very_many_lanes(tmp_path: Path) 
         box.database.write(work)
 
         assert _planned(box, 1_000_000) == []
+
+
+def test_a_great_many_that_expired_are_gone_before_the_next_second(tmp_path: Path) -> None:
+    """The clock stands still after one step: at one slice a second the lane would wait behind them for minutes."""
+    with opened_desk(tmp_path) as desk:
+        now_ms = desk.box.clock.now_ms()
+        news = [NewMessage("mail", text="x", not_before_ms=now_ms + 10_000, expires_ms=now_ms + 20_000)] * 1_300
+        last = enqueue_many(desk.box.context, news)[-1].message
+
+        desk.pass_ms(30_000)
+
+        desk.wait_state(last, "expired")
+        assert desk.log.defects() == []
