@@ -266,8 +266,6 @@ def _taken_back(tx: Tx, message: Message, one: Finish, epoch: int, now_ms: int) 
     """Whether an attempt that was given up, and was accepted after all, has its message again: nobody sends it anew."""
     if one.outcome.kind != DELIVERED or message.state not in {State.QUEUED, State.UNCERTAIN}:
         return False
-    if tx.value("claims.given_up", {"message_id": message.id, "attempt_no": one.attempt_no}) is None:
-        return False  # it has said how it ended; a second word counts for nothing
     fence = {"id": message.id, "attempt_no": one.attempt_no, "epoch": epoch}
     if not tx.value("claims.was_given_up", fence):
         return False

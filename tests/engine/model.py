@@ -51,6 +51,7 @@ class Letter:
     finished_ms: int | None = None
     cancel_requested: bool = False
     settled: bool = False
+    given_up: int = 0
 
     def to(self, state: str, now_ms: int) -> None:
         """Step into a state."""
@@ -124,6 +125,7 @@ class Model:
             letter.to("delivered", now_ms)
             return
         letter.failures += 1
+        letter.given_up = letter.attempts if kind == "abandoned" else 0
         unknown = kind in {"unknown", "abandoned"}
         if cancelled:
             letter.to("cancelled", now_ms)
@@ -140,6 +142,15 @@ class Model:
             else:
                 letter.to("queued", now_ms)
                 letter.due_ms = now_ms + wait_ms
+
+    def late(self, letter: Letter, kind: str, attempt_no: int, now_ms: int) -> bool:
+        """An attempt that was given up was accepted after all; return whether that settles its message."""
+        waits = letter.state in {"queued", "uncertain"}
+        if kind != "delivered" or not waits or not letter.given_up == letter.attempts == attempt_no:
+            return False
+        letter.given_up = 0
+        letter.to("delivered", now_ms)
+        return True
 
     def _end(self, letter: Letter, now_ms: int) -> None:
         if letter.route and letter.hop == 0:

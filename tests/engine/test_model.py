@@ -187,7 +187,13 @@ class Queue(RuleBasedStateMachine):
     def finish_late(self, data: st.DataObject, kind: str) -> None:
         epoch, one = data.draw(st.sampled_from(self.done))
         finish = Finish(one.taken.id, one.taken.attempt_no, Outcome(kind, "late words"))
-        assert self._record(epoch, [finish]) == 0
+        letter = self.model.letters.get(one.taken.id)
+        settles = False
+        if letter is not None and epoch == self.box.epoch:
+            settles = self.model.late(letter, kind, one.taken.attempt_no, self.now_ms)
+        if letter is not None and letter.given_up == one.taken.attempt_no:
+            letter.given_up = 0  # the first word is on record now, whatever it was
+        assert self._record(epoch, [finish]) == int(settles)
 
     @rule()
     def crash_and_take_over(self) -> None:

@@ -54,9 +54,6 @@ SELECT 1 FROM attempts
  WHERE message_id = :id AND attempt_no = :attempt_no AND outcome = 'abandoned'
    AND epoch = :epoch AND epoch = (SELECT epoch FROM leader WHERE id = 1);
 
--- given_up: whether an attempt was thought cut off.
-SELECT 1 FROM attempts WHERE message_id = :message_id AND attempt_no = :attempt_no AND outcome = 'abandoned';
-
 -- take_back: a message that waits again gets back the attempt that was thought cut off and was accepted after all.
 UPDATE messages SET state = 'sending', lease_until_ms = :now_ms, lease_epoch = :epoch
  WHERE id = :id AND state = 'queued' AND attempts = :attempt_no;
