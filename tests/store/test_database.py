@@ -270,6 +270,15 @@ def test_what_stops_the_leader_acknowledges_nobody(tmp_path: Path) -> None:
         database.close()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, also where a shell started the tests in the background and had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("others", [0, 3])
 def test_a_thread_that_is_interrupted_while_it_waits_holds_nobody_up(database: Database, others: int) -> None:
     """Regression: the lead was handed to it, and every later write waited for ever."""
