@@ -116,17 +116,27 @@ def _serve(running: _Headless) -> int:
     bridge.notify("READY=1", env)
     fed_every_s = bridge.watchdog_interval_s(env)
     while True:
-        taken = signal.sigtimedwait(_TAKEN, min(fed_every_s or _LOOK_S, _LOOK_S))
-        if taken is not None and taken.si_signo == signal.SIGHUP:
+        taken = _wait_for(_TAKEN, min(fed_every_s or _LOOK_S, _LOOK_S))
+        if taken == signal.SIGHUP:
             _reload(running)
         elif taken is not None:
-            return _leave(running, signal.Signals(taken.si_signo))
+            return _leave(running, taken)
         if engine.ended():
             log.event("CRITICAL", "dispatcher_ended")
             failure.say(PROGRAM, "deliveries ended: another process took over, or see 'chronos log'; this one leaves")
             return 1
         if fed_every_s is not None and engine.turning():
             bridge.notify("WATCHDOG=1", env)
+
+
+def _wait_for(signals: frozenset[signal.Signals], timeout_s: float) -> signal.Signals | None:
+    """Return the one of `signals` that came, or None.
+
+    A process that was stopped (Ctrl-Z, SIGSTOP, a machine that slept) for longer than `timeout_s` gets an answer from
+    CPython's sigtimedwait that the kernel never filled in: whatever number it holds, no signal came.
+    """
+    taken = signal.sigtimedwait(signals, timeout_s)
+    return None if taken is None or taken.si_signo not in signals else signal.Signals(taken.si_signo)
 
 
 def _reload(running: _Headless) -> None:
@@ -156,7 +166,7 @@ def _leave_at_once(recorded: threading.Event) -> None:
 
     recorded: the engine has stopped in order, so that only closing takes too long, which is no failure.
     """
-    taken = signal.sigtimedwait(STOPPING, _LEAVE_S)
+    taken = _wait_for(STOPPING, _LEAVE_S)
     if taken is not None:
-        os._exit(128 + taken.si_signo)
+        os._exit(128 + taken)
     os._exit(0 if recorded.is_set() else 1)

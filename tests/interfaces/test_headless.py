@@ -124,6 +124,18 @@ def test_a_second_engine_is_refused_with_the_pid_of_the_first(box: Box) -> None:
         assert third.stop() == 0
 
 
+def test_an_engine_that_was_stopped_for_longer_than_it_waits_goes_on(box: Box) -> None:
+    # What Ctrl-Z and a machine that slept do. CPython's sigtimedwait then answers with a signal that never came.
+    with box.engine(WATCHDOG_USEC="100000") as engine:
+        engine.signal(signal.SIGSTOP)
+        os.waitpid(engine.process.pid, os.WUNTRACED)
+        box.ok("config", "path")  # takes longer than the 50 ms after which the engine looks up, and no turn of its
+        engine.signal(signal.SIGCONT)
+        box.send("--text", "x")
+        engine.event("delivered", message_id=1)
+        assert engine.stop() == 0
+
+
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_what_is_on_the_wire_finish(box: Box, first: signal.Signals) -> None:
     with gate() as server:
