@@ -14,6 +14,7 @@ from engine.channels.probing import Steps
 from engine.errors import BadInput, ConfigError, DeliveryError, Sent
 from engine.model import Content, Delivery, Priority, ProbeStep, Receipt, TargetSpec
 from engine.rules.addresses import check_host
+from engine.rules.redact import Redactor
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -46,6 +47,8 @@ class EmailChannel:
         in_message = (self._sender, *self._reply_to, *everybody.values())
         self._utf8 = any(box.needs_utf8 for box in in_message)
         self._server = _server(context)
+        self._redactor = Redactor()
+        self._redactor.register(self._server.password)
         self._pool = Pool(self._server)
 
     def deliver(self, delivery: Delivery) -> Receipt:
@@ -57,8 +60,29 @@ class EmailChannel:
         if not waiting:
             return Receipt("every recipient had accepted it in an earlier attempt")
         raw = self._compose(delivery)
-        taken = self._pool.send_mail(self._sender.address, waiting, raw, utf8=self._utf8, budget=budget)
-        return _receipt(taken)
+        try:
+            taken = self._pool.send_mail(self._sender.address, waiting, raw, utf8=self._utf8, budget=budget)
+            receipt = _receipt(taken)
+        except DeliveryError as error:
+            raise self._hidden(error) from error
+        return receipt._replace(
+            detail=self._redactor.redact(receipt.detail), refused=self._hidden_words(receipt.refused)
+        )
+
+    def _hidden(self, error: DeliveryError) -> DeliveryError:
+        """The same without the password: a server may repeat what it was sent, and its words are kept."""
+        return DeliveryError(
+            error.sent,
+            self._redactor.redact(error.detail),
+            code=error.code,
+            retry_after_ms=error.retry_after_ms,
+            accepted=error.accepted,
+            refused=self._hidden_words(error.refused),
+            disable_target=error.disable_target,
+        )
+
+    def _hidden_words(self, refused: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        return tuple((who, self._redactor.redact(words)) for who, words in refused)
 
     def probe(self, *, send: bool, timeout_ms: int) -> list[ProbeStep]:
         """Resolve, connect, greeting, TLS, login; with `send` a message that says it is a test. See base.Channel."""
@@ -83,7 +107,8 @@ class EmailChannel:
 
         try:
             open_wire(server, budget, reached).leave()
-        except DeliveryError as error:
+        except DeliveryError as failure:
+            error = self._hidden(failure)
             steps.add(ahead[0] if ahead else "login", f"{error.code} {error.detail}", since_ns[0], ok=False)
         if send:
             steps.run("send", lambda: self._send_test(timeout_ms), lambda receipt: f"{receipt.code} {receipt.detail}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import ssl
@@ -193,6 +194,18 @@ def test_a_login_for_now_refused_is_tried_again() -> None:
         error = r.failure(open_mail(server.port, username="ops", password="secret:smtp"), r.delivery())
 
     assert (error.sent, error.code) == (Sent.NO, "454 4.7.0")
+
+
+@pytest.mark.parametrize("spelling", [PASSWORD, base64.b64encode(f"\0ops\0{PASSWORD}".encode()).decode()])
+def test_a_server_that_repeats_the_login_brings_no_password_into_the_record(spelling: str) -> None:
+    answers = (b"250-sink\r\n250 AUTH PLAIN\r\n", f"535 5.7.8 no such login: {spelling}\r\n".encode())
+    with Scripted(smtp_script(*answers)) as server:
+        error = r.failure(open_mail(server.port, username="ops", password="secret:smtp"), r.delivery())
+
+    assert error.code == "535 5.7.8"
+    assert "no such login" in error.detail
+    assert PASSWORD not in str(error)
+    assert spelling not in str(error)
 
 
 def test_a_login_in_clear_is_only_for_this_machine() -> None:
