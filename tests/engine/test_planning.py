@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.model import NewMessage
-from engine.operations import delivering
+from engine.errors import Sent
+from engine.model import NewMessage, Outcome
+from engine.operations import delivering, holding
 from engine.operations.enqueue import enqueue_many
 from engine.store import lanes
 from engine.store.lanes import Lane
@@ -61,3 +62,40 @@ def test_a_great_many_that_expired_are_gone_before_the_next_second(tmp_path: Pat
 
         desk.wait_state(last, "expired")
         assert desk.log.defects() == []
+
+
+def test_a_pause_between_the_plan_and_the_claim_is_obeyed(tmp_path: Path) -> None:
+    with opened_box(tmp_path) as box:
+        box.put()
+        plan = box.database.read(lambda tx: delivering.plan(tx, box.context, seats=lambda _lane: 64, most=64))
+        holding.pause(box.context, "target:hook", for_ms=60_000)
+
+        claimed = box.database.write(lambda tx: delivering.claim(tx, box.context, box.epoch, plan.candidates))
+
+        assert len(plan.candidates) == 1
+        assert claimed == []
+
+
+def test_a_second_attempt_leaves_out_the_recipients_that_the_first_one_reached(tmp_path: Path) -> None:
+    with opened_box(tmp_path) as box:
+        box.put()
+        box.finish(box.claim()[0], Outcome(Sent.NO, "one later", accepted=("a@example.org", "b@example.org")))
+        box.clock.advance_ms(60_000)
+        (again,) = box.claim()
+
+        delivery = box.database.read(lambda tx: delivering.load(tx, box.context, again))
+
+        assert delivery.attempt_no == 2
+        assert delivery.accepted == ("a@example.org", "b@example.org")
+
+
+def test_what_was_put_off_between_the_plan_and_the_claim_is_not_sent_early(tmp_path: Path) -> None:
+    """Another process may have sent, failed and queued it again: its backoff counts."""
+    with opened_box(tmp_path) as box:
+        box.put()
+        plan = box.database.read(lambda tx: delivering.plan(tx, box.context, seats=lambda _lane: 64, most=64))
+        box.finish(box.claim()[0], Outcome(Sent.NO, "refused"))
+
+        claimed = box.database.write(lambda tx: delivering.claim(tx, box.context, box.epoch, plan.candidates))
+
+        assert claimed == []
