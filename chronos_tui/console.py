@@ -71,7 +71,7 @@ class Console:
     ) -> None:
         """See Log.event."""
         self._log.event(level, name, channel=channel, error=error, **fields)
-        if channel == "performance" or level == "DEBUG" or name in _QUIET:
+        if channel != "chronos" or level == "DEBUG" or name in _QUIET:
             return
         if error is not None:
             fields["error"] = f"{type(error).__name__}: {error}"

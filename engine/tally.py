@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.errors import Sent
 from engine.host.log import Log
 from engine.model import DELIVERED
 from engine.senders import Result
@@ -36,6 +37,16 @@ class Tally:
             detail="" if good else result.outcome.detail[:_DETAIL_CHARS],
             took_ms=result.took_ms,
         )
+        if result.outcome.kind == Sent.MISCONFIGURED:  # login, certificate, address
+            self._log.event(
+                "WARNING",
+                "target_misconfigured",
+                channel="security",
+                message_id=result.message_id,
+                target=result.lane,
+                code=result.outcome.code,
+                detail=result.outcome.detail[:_DETAIL_CHARS],
+            )
 
     def report_pace(self, wal_bytes: int) -> None:
         """Log how long the wire took since the last report; nothing when nothing was sent."""

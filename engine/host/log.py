@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 CHANNELS = ("chronos", "security", "performance")
-"""Each is a file of its own, `logs/<channel>.jsonl`."""
+"""Each is a file of its own, `logs/<channel>.jsonl`. security: who delivers, which configuration is in force, what a
+target refuses because of who we are or it is not who it should be. performance: the pace. chronos: everything else.
+"""
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """From least to most. WARNING means that a human may have to act."""
