@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.dispatcher import HEARTBEAT_MS
 from engine.errors import Sent
 from engine.model import NewMessage, Outcome
-from engine.operations import delivering, holding
+from engine.operations import auditing, delivering, holding
 from engine.operations.enqueue import enqueue_many
+from engine.rules.breaker import FAILURES_IN_A_ROW
+from engine.rules.decide import ABANDONED
 from engine.store import lanes
 from engine.store.lanes import Lane
 from engine.store.tx import Tx
@@ -99,3 +102,35 @@ def test_what_was_put_off_between_the_plan_and_the_claim_is_not_sent_early(tmp_p
         claimed = box.database.write(lambda tx: delivering.claim(tx, box.context, box.epoch, plan.candidates))
 
         assert claimed == []
+
+
+def test_attempts_that_were_cut_off_are_no_fault_of_the_target(tmp_path: Path) -> None:
+    """An engine that is killed again and again must not end with every breaker open."""
+    with opened_box(tmp_path) as box:
+        box.put()
+        for _ in range(FAILURES_IN_A_ROW + 1):
+            (claimed,) = box.claim()
+            box.finish(claimed, ABANDONED)
+
+        assert len(box.claim()) == 1
+
+
+def test_a_deposed_owner_notices_at_its_heartbeat_although_nothing_is_to_be_sent(tmp_path: Path) -> None:
+    with opened_desk(tmp_path) as desk:
+        desk.wait_message(desk.put(), lambda message: message.state.value == "delivered")
+        desk.box.take_over()
+        desk.pass_ms(HEARTBEAT_MS)
+
+        desk.log.wait_for("deposed")
+
+
+def test_a_pause_of_a_scope_whose_pause_is_over_is_a_new_one(tmp_path: Path) -> None:
+    with opened_box(tmp_path) as box:
+        holding.pause(box.context, "all", for_ms=1_000)
+        box.clock.advance_ms(5_000)
+
+        again = holding.pause(box.context, "all", for_ms=1_000)
+
+        assert again.since_ms == box.clock.now_ms()
+        actions = [entry.action for entry in auditing.page(box.context, "action:hold")]
+        assert actions == ["hold.started", "hold.ended", "hold.started"]
