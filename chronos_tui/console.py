@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -79,6 +80,10 @@ class Console:
             self._events.put_nowait(_Event(time.time(), level, name, fields))
         except queue.Full:
             self._left_out += 1
+
+    def context(self, **fields: object) -> AbstractContextManager[None]:
+        """See Log.context."""
+        return self._log.context(**fields)
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Say what waits, for about `timeout_s` at most. May be called again."""

@@ -181,11 +181,13 @@ class SenderPool:
     def _run(self) -> None:
         while (delivery := self._jobs.get()) is not None:
             started_ms = self._monotonic_ms()
-            outcome = self._deliver(delivery)
+            lane = delivery.target.lane or delivery.target.name
+            about = {"message_id": delivery.message_id, "uid": delivery.uid, "attempt": delivery.attempt_no}
+            with self._log.context(**about, target=lane):  # for what libraries log, too
+                outcome = self._deliver(delivery)
             took_ms = self._monotonic_ms() - started_ms
             with self._shared.lock:
                 self._busy -= 1
-            lane = delivery.target.lane or delivery.target.name
             self._on_result(Result(delivery.message_id, delivery.attempt_no, lane, outcome, took_ms))
 
     def _deliver(self, delivery: Delivery) -> Outcome:

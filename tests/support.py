@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,7 @@ class EventLog:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.events: list[tuple[str, str, dict[str, Any]]] = []
+        self.contexts: list[dict[str, object]] = []
 
     def event(
         self,
@@ -243,6 +244,11 @@ class EventLog:
         with self.changed:
             self.events.append((level, name, {**fields, "channel": channel, "error": error}))
             self.changed.notify_all()
+
+    def context(self, **fields: object) -> AbstractContextManager[None]:
+        """Keep what a sender says its lines are about."""
+        self.contexts.append(fields)
+        return nullcontext()
 
     def names(self) -> list[str]:
         """The events so far."""

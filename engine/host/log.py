@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 CHANNELS = ("chronos", "security", "performance")
@@ -35,6 +36,9 @@ class Log(Protocol):
         Not from a signal handler: it may have interrupted another line, and is then counted as dropped.
         """
 
+    def context(self, **fields: object) -> AbstractContextManager[None]:
+        """Give every line of this thread inside the `with` these fields, those of libraries too."""
+
 
 class NullLog:
     """Keeps nothing. For commands, which answer on stdout and stderr, and for tests."""
@@ -52,3 +56,6 @@ class NullLog:
         **fields: object,
     ) -> None:
         return None
+
+    def context(self, **_fields: object) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -68,15 +68,14 @@ class EngineLog:
             raise BadInput(f"there is no log channel {channel!r}; there are {', '.join(CHANNELS)}")
         _say(level, name, {**fields, _CHANNEL: channel, _ERROR: error})
 
+    def context(self, **fields: object) -> AbstractContextManager[None]:
+        """See Log.context."""
+        return logger.contextualize(**fields)
+
 
 def get() -> Log:
     """Return the Log of this process."""
     return EngineLog()
-
-
-def context(**fields: object) -> AbstractContextManager[None]:
-    """Give every line of this thread inside the `with` these fields, those of libraries too."""
-    return logger.contextualize(**fields)
 
 
 def _say(level: str, name: str, fields: Mapping[str, object]) -> None:

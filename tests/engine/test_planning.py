@@ -134,3 +134,11 @@ def test_a_pause_of_a_scope_whose_pause_is_over_is_a_new_one(tmp_path: Path) -> 
         assert again.since_ms == box.clock.now_ms()
         actions = [entry.action for entry in auditing.page(box.context, "action:hold")]
         assert actions == ["hold.started", "hold.ended", "hold.started"]
+
+
+def test_whatever_is_logged_while_a_message_is_on_the_wire_names_it(tmp_path: Path) -> None:
+    with opened_desk(tmp_path) as desk:
+        message = desk.put()
+        desk.wait_state(message, "delivered")
+
+        assert desk.log.contexts == [{"message_id": message.id, "uid": message.uid, "attempt": 1, "target": "hook"}]

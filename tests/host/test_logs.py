@@ -95,7 +95,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_line_holds_the_documented_fields_and_the_context(engine: Engine) -> None:
-    with logs.context(message_id=1042, uid="msg_0"):
+    with logs.get().context(message_id=1042, uid="msg_0"):
         engine.log.event("INFO", "delivered", target="ops", attempt=2)
     engine.log.event("WARNING", "breaker_opened", target="ops")
 
