@@ -114,6 +114,8 @@ def _serve(running: _Headless) -> int:
         sys.stderr.write(f"chronos engine ready pid={os.getpid()} data={engine.paths.data_dir} http=off\n")
         sys.stderr.flush()
     bridge.notify("READY=1", env)
+    # Behind the line that callers wait for.
+    log.event("INFO", "engine_started", channel="security", data=engine.paths.data_dir)
     fed_every_s = bridge.watchdog_interval_s(env)
     while True:
         taken = _wait_for(_TAKEN, min(fed_every_s or _LOOK_S, _LOOK_S))

@@ -102,7 +102,6 @@ class Engine(Intake):
         if back_ms := housekeeping.follow_clock(context, last_ms):
             self._log.event("WARNING", "clock_set_back", back_ms=back_ms)
         epoch = context.database.write(work)
-        self._log.event("INFO", "engine_started", channel="security", epoch=epoch, mode=mode, actor=context.actor)
         self._ended = False
         self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log, self._note_end)
         self._dispatcher.start()

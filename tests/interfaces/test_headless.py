@@ -255,6 +255,7 @@ def test_its_files_are_private_and_its_log_is_json(box: Box) -> None:
     lines = [json.loads(line) for line in (box.data_dir / "logs" / "chronos.jsonl").read_text().splitlines()]
     assert "delivered" in [line["event"] for line in lines]
     assert "delivered" in [line["event"] for line in box.ok("log", "--json").json["lines"]]
+    assert box.ok("log", "--channel", "security", "--json").json["lines"][0]["event"] == "engine_started"
 
 
 def test_the_engine_alone_never_imports_textual(box: Box) -> None:
