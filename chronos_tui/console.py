@@ -23,6 +23,8 @@ _LOOK_S = 0.02
 _QUIET = frozenset({"dead", "uncertain", "config_refused"})
 """Said otherwise: with the attempt that decided it, or by the program itself."""
 
+_ENDS = frozenset({"dead", "uncertain", "cancelled", "expired"})
+
 _SENTENCES = {
     "demo_listening": "the demo's mail server listens on port {smtp_port}, its web server on port {http_port}",
     "orphans_taken_up": "took up {count} messages that an engine left on the wire when it died",
@@ -146,7 +148,7 @@ class Console:
         if attempt.next_ms is not None:
             wait_ms = max(0, attempt.next_ms - (attempt.finished_ms or attempt.started_ms))
             return f"{said}; next try in {bridge.format_duration(wait_ms)}"
-        if state == bridge.State.QUEUED:
+        if state not in _ENDS:  # the next step may have been taken meanwhile
             return f"{said}; its route goes on"
         return f"{said}; {state}: {attempt.rule}"
 

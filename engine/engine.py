@@ -164,6 +164,7 @@ class Engine(Intake):
 
         A database that takes no audit entry now is such a problem: without the entry there is no reload.
         """
+        before = self.settings
         try:
             configuring.note_reload(self.context, configuring.load(self.paths, self._env))
         except (ConfigError, TryAgain) as error:
@@ -171,6 +172,8 @@ class Engine(Intake):
             self._log.event("ERROR", "config_refused", problems=problems)
             return problems
         self._log.event("INFO", "config_loaded", channel="security", actor=self.context.actor)
+        if waiting := configuring.needs_restart(before, self.settings):
+            self._log.event("WARNING", "restart_needed", sections=waiting)
         if self._dispatcher is not None:
             self._dispatcher.pool.retire()
             self._dispatcher.wake()

@@ -44,6 +44,9 @@ def act(name: str, session: Session, given: Arguments) -> int:
     """Do it to the messages named, or to all that match. Raises BadInput for neither or both."""
     if bool(given.ids) == (given.filter is not None):
         raise bridge.BadInput(f"outbox {_word(name)}: give numbers or --filter EXPR, one of them")
+    if given.filter is not None and not given.filter.strip():
+        # What --filter "$WHICH" becomes when the variable is unset: nobody means every message by it.
+        raise bridge.BadInput(f"outbox {_word(name)}: the filter is empty and would match every message; say which")
     action = bridge.Action(name)
     with session.engine() as engine:
         if given.dry_run:

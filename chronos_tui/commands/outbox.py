@@ -159,6 +159,8 @@ def _print_attempt(session: Session, attempt: bridge.Attempt) -> None:
         f", {words}" if words else "",
         f" → {attempt.rule}" if attempt.rule else "",
     )
+    for recipient, words in attempt.refused:
+        session.out.line(Painted(f"{'':<15}", "dim"), f" {recipient} refused: {words}")
 
 
 def _print_content(session: Session, content: bridge.Content) -> None:

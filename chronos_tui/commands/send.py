@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_WAIT = "60s"
+_MOST_WORDS = 300
 _DURATION = re.compile(r"[0-9]")
 
 
@@ -184,7 +185,7 @@ def _after_wait(engine: bridge.Engine, found: bridge.Message, wait_ms: int) -> i
     if found.state == bridge.State.DELIVERED:
         return 0
     words = f"{found.last_code} {found.last_word}".strip() or found.state_reason
-    why = f": {words.rstrip('.')}" if words else ""
+    why = f": {bridge.safe_line(words, _MOST_WORDS).rstrip('.')}" if words else ""
     explain = f"'chronos outbox explain {found.id}' tells more"
     if found.state in {bridge.State.DEAD, bridge.State.CANCELLED, bridge.State.EXPIRED, bridge.State.UNCERTAIN}:
         raise bridge.ChronosError(f"#{found.id} is {found.state.value}{why}; {explain}")

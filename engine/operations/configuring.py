@@ -47,6 +47,12 @@ def digest(settings: Settings) -> str:
     return hashlib.sha256(cache.settings_to_json(settings).encode()).hexdigest()
 
 
+def needs_restart(before: Settings, after: Settings) -> list[str]:
+    """Return what changed and is only looked at when an engine starts."""
+    sections = [name for name in ("database", "demo", "logging") if getattr(before, name) != getattr(after, name)]
+    return [*sections, "outbox.senders"] if before.outbox["senders"] != after.outbox["senders"] else sections
+
+
 def note_reload(context: Context, settings: Settings) -> None:
     """Put the new configuration in force; an audit entry names its digest. Raises NotPossible if read-only."""
     writable(context)

@@ -49,6 +49,12 @@ def target_spec(settings: Settings, name: str) -> TargetSpec | None:
     return spec
 
 
+def recorded(target: str) -> str:
+    """Return a target as the audit log names it for ever: of an ad hoc URL without its query, which may hold a token."""
+    address, question_mark, _query = target.partition("?")
+    return f"{address}?…" if question_mark else target
+
+
 def unknown_target(settings: Settings, name: str) -> NotFound:
     """Return the error for a target that nobody configured."""
     from engine.rules.text import suggest

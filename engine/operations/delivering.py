@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from engine.errors import ChronosError
 from engine.model import DELIVERED, Delivery, Message, Outcome, Priority, RetryPolicy, RouteStep, State, TargetSpec
 from engine.operations import lanekeeping, ordering
-from engine.operations.context import Context, target_spec
+from engine.operations.context import Context, recorded, target_spec
 from engine.rules import breaker, rate
 from engine.rules.backoff import rng_for
 from engine.rules.decide import ABANDONED, Decision, decide
@@ -277,7 +277,7 @@ def _taken_back(tx: Tx, message: Message, one: Finish, epoch: int, now_ms: int) 
 def _audit_end(tx: Tx, context: Context, message: Message, decision: Decision, one: Finish, now_ms: int) -> None:
     if decision.state == State.QUEUED:
         return  # single failed attempts live in `attempts`
-    detail: dict[str, object] = {"id": message.id, "target": message.target, "attempt": one.attempt_no}
+    detail: dict[str, object] = {"id": message.id, "target": recorded(message.target), "attempt": one.attempt_no}
     if decision.state != State.DELIVERED:
         detail["reason"] = decision.rule
         detail["last"] = lanekeeping.clean(f"{one.outcome.code} {one.outcome.detail}".strip()[:500])

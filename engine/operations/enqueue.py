@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from engine.errors import BadInput, IdempotencyConflict, NotPossible
 from engine.model import Message, NewMessage, RouteStep, Settings, State, TargetSpec
 from engine.operations import ordering
-from engine.operations.context import Context, target_spec, unknown_target
+from engine.operations.context import Context, recorded, target_spec, unknown_target
 from engine.rules.identity import content_hash, new_uid
 from engine.store import audit, messages
 from engine.store.tx import Tx
@@ -114,7 +114,7 @@ def store(tx: Tx, context: Context, prepared: _Prepared) -> Enqueued:
     message_id = messages.insert(tx, row, new)
     if new.ordering_key is not None:
         ordering.settle(tx, context.settings, new.ordering_key)
-    detail: dict[str, object] = {"id": message_id, "target": row["target"], "sha256": row["content_hash"]}
+    detail: dict[str, object] = {"id": message_id, "target": recorded(row["target"]), "sha256": row["content_hash"]}
     if row["route"]:
         detail["route"] = row["route"]
     if key is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.model import State
 from engine.operations import delivering, ordering
 from engine.operations.context import Context
-from engine.store import audit, messages
+from engine.store import audit, lanes, messages
 from engine.store.tx import Tx
 
 SLICE = 500
@@ -40,8 +40,14 @@ def _expire(tx: Tx, context: Context, now_ms: int) -> int:
 
 
 def follow_routes(context: Context) -> int:
-    """Let the next step of a route take over what was not accepted in time; return how many."""
+    """Let the next step of a route take over what was not accepted in time; return how many.
+
+    A pause of one channel or target does not stop a route: going round it is what the next step is for. While
+    everything is paused nothing could be accepted anywhere, so the route waits too.
+    """
     now_ms = context.clock.now_ms()
+    if any(hold.scope == "all" for hold in context.database.read(lambda tx: lanes.active_holds(tx, now_ms))):
+        return 0
     if not context.database.read(lambda tx: tx.rows("messages.hopping", {"now_ms": now_ms})):
         return 0
     return context.database.write(lambda tx: _follow_routes(tx, context, now_ms))

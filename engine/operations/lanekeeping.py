@@ -10,7 +10,7 @@ from engine.operations.context import Context, target_spec, unknown_target, writ
 from engine.rules import breaker, rate
 from engine.rules.breaker import BreakerState
 from engine.rules.decide import ABANDONED
-from engine.rules.durations import rfc3339
+from engine.rules.durations import format_duration, rfc3339
 from engine.store import audit, lanes
 from engine.store.lanes import Lane
 from engine.store.tx import Tx
@@ -42,10 +42,12 @@ def words(lane: Lane, now_ms: int) -> str | None:
     if lane.disabled_reason:
         return f"disabled: {lane.disabled_reason}"
     if lane.throttled_until_ms > now_ms:
-        return f"throttled by the receiver until {rfc3339(lane.throttled_until_ms)}"
+        return f"throttled by the receiver for another {format_duration(lane.throttled_until_ms - now_ms)}"
     if lane.breaker.state == BreakerState.CLOSED:
         return None
-    return f"breaker {lane.breaker.state.value}, next probe {rfc3339(lane.breaker.probe_ms)}: {lane.breaker.reason}"
+    left_ms = lane.breaker.probe_ms - now_ms
+    probe = f"in {format_duration(left_ms)}" if left_ms > 0 else "now"
+    return f"breaker {lane.breaker.state.value}, next probe {probe}: {lane.breaker.reason}"
 
 
 def after_attempt(tx: Tx, context: Context, lane: Lane, message: Message, outcome: Outcome) -> Lane:
@@ -55,14 +57,14 @@ def after_attempt(tx: Tx, context: Context, lane: Lane, message: Message, outcom
         return lane
     words_ = f"{outcome.code} {outcome.detail}".strip()[:500]
     if outcome.kind in {DELIVERED, Sent.REJECTED}:
-        lane = _after_answer(tx, context, lane, message, now_ms)
+        lane = _after_answer(tx, context, lane, message, now_ms, accepted=outcome.kind == DELIVERED)
         if not outcome.disable_target:
             return lane
         return _disable(tx, context, lane, message, words_, now_ms)
     lane = replace(lane, last_failure_ms=now_ms, last_word=words_)
     if outcome.kind == Sent.THROTTLED:
         if lane.breaker.state == BreakerState.HALF_OPEN:  # the probe was answered: the target is there
-            lane = _after_answer(tx, context, lane, message, now_ms)
+            lane = _after_answer(tx, context, lane, message, now_ms, accepted=False)
         if outcome.retry_after_ms is None:
             return lane
         cap_ms = _policy(context, message).cap_ms
@@ -80,16 +82,18 @@ def after_attempt(tx: Tx, context: Context, lane: Lane, message: Message, outcom
     return replace(lane, breaker=after)
 
 
-def _after_answer(tx: Tx, context: Context, lane: Lane, message: Message, now_ms: int) -> Lane:
+def _after_answer(tx: Tx, context: Context, lane: Lane, message: Message, now_ms: int, *, accepted: bool) -> Lane:
+    """The target is there. accepted: and took the message, which alone counts as a success of its own."""
+    success_ms = now_ms if accepted else lane.last_success_ms
     calm = lane.breaker.state == BreakerState.CLOSED
     if calm and not lane.breaker.failures_in_row and not lane.breaker.window_failed:
         if lane.last_success_ms is not None and 0 <= now_ms - lane.last_success_ms < _NOTE_SUCCESS_MS:
             return lane
-        return replace(lane, last_success_ms=now_ms)
+        return replace(lane, last_success_ms=success_ms)
     if not calm:
         audit.append(tx, now_ms, "engine", "target.breaker_closed", lane.lane, {"by": message.uid})
         lanes.resolve_incident(tx, "target.misconfigured", lane.lane)
-    return replace(lane, breaker=breaker.on_success(lane.breaker, now_ms), last_success_ms=now_ms)
+    return replace(lane, breaker=breaker.on_success(lane.breaker, now_ms), last_success_ms=success_ms)
 
 
 def _disable(tx: Tx, context: Context, lane: Lane, message: Message, reason: str, now_ms: int) -> Lane:

@@ -158,9 +158,10 @@ def _queued(case: _Case) -> tuple[str, str]:
         until = f"until {_when(hold.until_ms, case.now_ms)}, {_left(hold.until_ms, case.now_ms)}"
         return f"Waits: {what} is held {until}{why}.{ends}", f"chronos resume {_word(hold.scope)}"
     if case.breaker_words:
+        name = _word(m.target)
         return (
             f"Waits: {_safe(case.breaker_words)}. Waiting costs no tries.{ends}",
-            f"chronos target test {_word(m.target)}",
+            f"chronos target test {name} (what is wrong), chronos target enable {name} (to open it again)",
         )
     if case.order_blocker is not None:
         key = f" of ordering key {_name(m.ordering_key)}" if m.ordering_key else ""
@@ -205,6 +206,8 @@ def _dead(case: _Case) -> tuple[str, str]:
     retry = f"chronos outbox retry {m.id}"
     if last == "misconfigured":
         retry = f"chronos target test {_word(m.target)}, then {retry}"
+    elif last == "rejected" and case.breaker_words:  # such as a 410, which disables the target
+        retry = f"chronos target enable {_word(m.target)}, then {retry} (once the receiver's objection is met)"
     elif last == "rejected":
         retry = f"{retry} (once the receiver's objection is met)"
     return f"Dead{_finished(case)}: {why}.{said} Nothing more is sent.", retry

@@ -61,7 +61,7 @@ def translate(error: sqlite3.Error, path: str) -> ChronosError:
     if code == sqlite3.SQLITE_IOERR:
         return Degraded(f"{path}: {name}: the disk did not take a write; check it (dmesg), then 'chronos doctor --fix'")
     if code in _UNUSABLE:
-        return DatabaseUnusable(f"{path}: {error} ({name}); run 'chronos doctor' and restore a backup if it is damaged")
+        return DatabaseUnusable(f"{path}: {error} ({name}); stop the engine, keep a copy and restore a backup")
     if code in _UNWRITABLE:
         return TryAgain(f"{path}: cannot be opened or written ({error}); check permissions and mount options")
     return ChronosError(f"{path}: {name}: {error}")

@@ -206,7 +206,9 @@ class Model:
                 letter.to("expired", now_ms)
 
     def follow_routes(self, now_ms: int) -> None:
-        """What was not accepted in time goes on."""
+        """What was not accepted in time goes on, unless everything is paused."""
+        if self.holds.get("all", now_ms) > now_ms:
+            return
         for letter in self.letters.values():
             if letter.state == "queued" and letter.hop_ms is not None and letter.hop_ms <= now_ms:
                 self.hop(letter, now_ms)

@@ -13,7 +13,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import AlreadyOwned, BadInput, ChronosError, IdempotencyConflict, NotFound, NotPossible
-from engine.model import Attachment, NewMessage, OnUncertain, Priority, Role, Settings, TargetSpec
+from engine.model import Attachment, NewMessage, OnUncertain, Priority, Role, RouteStep, Settings, TargetSpec
 from engine.operations import bulk, delivering, housekeeping, reading
 from engine.operations.acts import Action
 from engine.operations.watching import Topic
@@ -508,3 +508,20 @@ def test_an_exported_entry_holds_no_control_character_that_a_terminal_would_obey
 
         assert lines[-1].isascii()
         assert json.loads(lines[-1])["detail"]["reason"] == "a\x9b2Jb\u202ec"
+
+
+def test_a_token_in_an_ad_hoc_url_does_not_stay_in_the_audit_log(tmp_path: Path) -> None:
+    with opened_engine(where(tmp_path), mail(tmp_path)) as engine:
+        engine.enqueue(NewMessage("https://hooks.example.org/in?token=canary-4711", text="x"))
+        assert not any("canary-4711" in line for line in engine.audit_export())
+
+
+def test_while_everything_is_paused_a_route_waits_too(tmp_path: Path) -> None:
+    routed = mail(tmp_path)._replace(routes={"alerts": (RouteStep("box"), RouteStep("hook", after_ms=0))})
+    with opened_engine(where(tmp_path), routed) as engine:
+        engine.pause("all", for_ms=60_000)
+        message_id = engine.enqueue(NewMessage("alerts", text="x")).message.id
+        assert housekeeping.follow_routes(engine.context) == 0
+        engine.resume()
+        assert housekeeping.follow_routes(engine.context) == 1
+        assert engine.detail(message_id).message.hop == 1

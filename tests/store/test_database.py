@@ -111,7 +111,7 @@ def test_a_damaged_page_is_named_with_what_to_do(tmp_path: Path) -> None:
     schema_pages = 30  # what the schema takes is left whole: the damage must be met while reading rows
     content[schema_pages * PAGE_BYTES :] = os.urandom(len(content) - schema_pages * PAGE_BYTES)
     path.write_bytes(content)
-    with pytest.raises(DatabaseUnusable, match="run 'chronos doctor' and restore a backup"):
+    with pytest.raises(DatabaseUnusable, match="keep a copy and restore a backup"):
         _read_all(tmp_path)
 
 
