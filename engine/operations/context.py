@@ -50,7 +50,7 @@ def target_spec(settings: Settings, name: str) -> TargetSpec | None:
 
 
 def recorded(target: str) -> str:
-    """Return a target as the audit log names it for ever: of an ad hoc URL without its query, which may hold a token."""
+    """Return a target as the audit log names it for ever: an ad hoc URL without its query, which may hold a token."""
     address, question_mark, _query = target.partition("?")
     return f"{address}?…" if question_mark else target
 

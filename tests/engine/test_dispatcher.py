@@ -362,6 +362,8 @@ def test_gone_disables_the_target_until_the_operator_enables_it(desk: Desk) -> N
     desk.script.answer = _refuse(Sent.REJECTED, "410 Gone", disable_target=True)
     first = desk.put()
     desk.wait_state(first, "dead")
+    lane = desk.box.database.read(lambda tx: lanes.get(tx, "hook"))
+    assert lane.last_success_ms is None, "an answer is no success"
     second = desk.put(text="second")
     desk.script.answer = lambda _delivery: Receipt("ok")
     desk.pass_ms(7 * 86_400_000)

@@ -174,6 +174,16 @@ def test_an_act_needs_numbers_or_a_filter_and_not_both(box: Box) -> None:
     assert box.chronos("outbox", "cancel", "1", "--filter", "state:dead").code == 2
 
 
+@pytest.mark.parametrize("expression", ["", "  "])
+def test_an_empty_filter_acts_on_nothing(box: Box, expression: str) -> None:
+    # What --filter "$WHICH" becomes in a script whose variable is unset.
+    box.send("--text", "x")
+    refused = box.chronos("outbox", "cancel", "--filter", expression, "--yes")
+    assert refused.code == 2
+    assert "the filter is empty" in refused.one_line
+    assert box.ok("outbox", "counts", "--json").json["queued"] == 1
+
+
 def test_a_filter_that_matches_nothing_is_no_failure(box: Box) -> None:
     nothing = box.ok("outbox", "retry", "--filter", "state:dead")
     assert nothing.one_line == "no message matches that could be queued again"
