@@ -158,10 +158,11 @@ def _queued(case: _Case) -> tuple[str, str]:
         until = f"until {_when(hold.until_ms, case.now_ms)}, {_left(hold.until_ms, case.now_ms)}"
         return f"Waits: {what} is held {until}{why}.{ends}", f"chronos resume {_word(hold.scope)}"
     if case.breaker_words:
-        name = _word(m.target)
+        # A breaker closes by itself once the target answers; what the receiver ended only the operator opens again.
+        verb = "enable" if case.breaker_words.startswith("disabled") else "test"
         return (
             f"Waits: {_safe(case.breaker_words)}. Waiting costs no tries.{ends}",
-            f"chronos target test {name} (what is wrong), chronos target enable {name} (to open it again)",
+            f"chronos target {verb} {_word(m.target)}",
         )
     if case.order_blocker is not None:
         key = f" of ordering key {_name(m.ordering_key)}" if m.ordering_key else ""

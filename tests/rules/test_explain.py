@@ -150,6 +150,12 @@ SITUATIONS = [
         "chronos target test me",
     ),
     (
+        message(),
+        {"breaker_words": "disabled: 410 Gone"},
+        "Waits: disabled: 410 Gone. Waiting costs no tries.",
+        "chronos target enable me",
+    ),
+    (
         message(ordering_key="k"),
         {"order_blocker": 1040},
         "#1040 of ordering key k goes first",
@@ -213,6 +219,8 @@ def test_a_dead_message_is_advised_by_what_killed_it() -> None:
     dead = message(state=State.DEAD, finished_ms=NOW)
     assert told(dead, attempt(outcome="misconfigured")).advice.startswith("chronos target test me, then chronos outbox")
     assert "objection" in told(dead, attempt(outcome="rejected")).advice
+    disabled = told(dead, attempt(outcome="rejected"), breaker_words="disabled: 410 Gone")
+    assert disabled.advice.startswith("chronos target enable me, then chronos outbox retry")
 
 
 @pytest.mark.parametrize("state", State)

@@ -96,7 +96,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be read as one" * 100, b"\0" * 4096])
 def test_a_file_that_is_no_database_says_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "chronos.db").write_bytes(content)
-    with pytest.raises(DatabaseUnusable, match=r"chronos\.db: .*(chronos doctor|another data directory)"):
+    with pytest.raises(DatabaseUnusable, match=r"chronos\.db: .*(restore a backup|another data directory)"):
         open_database(tmp_path)
 
 
