@@ -32,14 +32,14 @@ def tree() -> argparse.ArgumentParser:
         if not noun.verbs:
             _add(nouns, noun.name, catalogue.verb(noun.name))
             continue
-        words = nouns.add_parser(noun.name, add_help=False).add_subparsers()
+        words = nouns.add_parser(noun.name, add_help=False, help=noun.help).add_subparsers()
         for word in noun.verbs:
             _add(words, word, catalogue.verb(f"{noun.name} {word}"))
     return root
 
 
 def _add(parent: Any, word: str, verb: parsing.Verb) -> None:
-    parser = parent.add_parser(word, add_help=False)
+    parser = parent.add_parser(word, add_help=False, help=verb.help)  # zsh and fish show it
     parsing.fill(parser, verb)
     fields = bridge.AUDIT_FIELDS if verb.name.startswith("audit") else bridge.OUTBOX_FIELDS
     by_name: dict[str, Completer] = {

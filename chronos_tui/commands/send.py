@@ -107,7 +107,13 @@ def send(session: Session, given: Arguments) -> int:
 def _say_queued(session: Session, done: bridge.Enqueued, *, last: bool) -> None:
     """Print the uid as soon as it is safe; the one document only where nothing follows."""
     if not session.out.json:
-        print(done.message.uid, flush=True)
+        try:
+            print(done.message.uid, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # whoever reads "it failed" would send it again
+            words = f"queued as {done.message.uid}, but stdout does not take the uid: {error.strerror or error}"
+            raise bridge.ChronosError(words) from error
     elif last:
         session.out.document(_document(done.message, created=done.created))
     if not done.created:

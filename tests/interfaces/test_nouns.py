@@ -239,7 +239,7 @@ def test_completion_scripts_call_the_command(box: Box, shell: str) -> None:
     assert "chronos" in box.ok("completion", shell).out
 
 
-def completions(box: Box, line: str, tmp_path: Path) -> list[str]:
+def completions(box: Box, line: str, tmp_path: Path, **shell: str) -> list[str]:
     """Ask as bash does: the line so far in the environment, the answer on file descriptor 8 (here: a file)."""
     answer = tmp_path / "answer"
     env = {
@@ -250,6 +250,7 @@ def completions(box: Box, line: str, tmp_path: Path) -> list[str]:
         "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
         "COMP_LINE": line,
         "COMP_POINT": str(len(line)),
+        **shell,
     }
     subprocess.run(
         [sys.executable, "-m", "chronos_tui.commands"], env=env, cwd=tmp_path, timeout=TIME_OUT_S, check=True,
@@ -274,6 +275,10 @@ def completions(box: Box, line: str, tmp_path: Path) -> list[str]:
 )
 def test_names_are_completed(box: Box, tmp_path: Path, line: str, offered: set[str]) -> None:
     assert offered <= set(completions(box, line, tmp_path))
+
+
+def test_zsh_is_told_what_a_verb_does(box: Box, tmp_path: Path) -> None:
+    assert "release:let held messages go" in completions(box, "chronos outbox re", tmp_path, _ARGCOMPLETE_SHELL="zsh")
 
 
 def test_completion_over_a_broken_configuration_offers_nothing_and_says_nothing(box: Box, tmp_path: Path) -> None:

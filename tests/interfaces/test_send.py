@@ -234,3 +234,18 @@ def test_the_actor_is_the_uids_name_and_sudo_is_believed_from_root_only() -> Non
     assert actor({}) == f"cli:{name}"
     assert actor({"SUDO_USER": "alice"}) == ("cli:root(sudo:alice)" if os.getuid() == 0 else f"cli:{name}")
     assert actor({"SUDO_USER": "a b\x1b[31m"}) == f"cli:{name}"
+
+
+def test_a_uid_that_cannot_be_printed_is_said_with_the_error(box: Box) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            box.command("send", "box", "--text", "x"),
+            env=box.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=TIME_OUT_S,
+            check=False,
+        )
+    [queued] = box.ok("outbox", "list", "--json").json["messages"]
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith(f"chronos: queued as {queued['uid']}, but stdout does not take the uid: ")
