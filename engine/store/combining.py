@@ -107,9 +107,7 @@ class Combiner(Generic[W]):
             self._sizes = (self._sizes[1], len(batch))
         except BaseException as error:
             # Ctrl-C is for the thread that leads; the others only learn that nothing of theirs was done.
-            theirs = (
-                error if isinstance(error, Exception) else TryAgain("interrupted, not acknowledged; try again")
-            )
+            theirs = error if isinstance(error, Exception) else TryAgain("interrupted, not acknowledged; try again")
             for request in batch:
                 if not request.done:
                     request.settle(None, theirs)
