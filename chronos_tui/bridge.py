@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.errors import BadInput as BadInput
     from engine.errors import ChronosError as ChronosError
     from engine.errors import ConfigError as ConfigError
+    from engine.errors import DatabaseUnusable as DatabaseUnusable
     from engine.errors import NotFound as NotFound
     from engine.errors import NotPossible as NotPossible
     from engine.errors import TryAgain as TryAgain
@@ -103,7 +104,15 @@ _HOMES = {
     "engine": ("__version__",),
     "engine.clock": ("SystemClock",),
     "engine.engine": ("Engine",),
-    "engine.errors": ("BadInput", "ChronosError", "ConfigError", "NotFound", "NotPossible", "TryAgain"),
+    "engine.errors": (
+        "BadInput",
+        "ChronosError",
+        "ConfigError",
+        "DatabaseUnusable",
+        "NotFound",
+        "NotPossible",
+        "TryAgain",
+    ),
     "engine.host.config.checks": ("config_warnings=warnings",),
     "engine.host.config.edit": ("set_value", "unset"),
     "engine.host.config.reference": ("all_keys",),

@@ -306,7 +306,7 @@ class Dispatcher:
             self._beat()
         if self._is_time("timed", TIMED_MS):
             expired, hopped = housekeeping.expire(context), housekeeping.follow_routes(context)
-            if expired + hopped + self._end_holds():
+            if expired + hopped + self._end_holds() + housekeeping.rescue_from_the_future(context):
                 self._look_at_ms = 0
             if max(expired, hopped) >= housekeeping.SLICE:
                 self._due["timed"] = 0  # there is more: what is past its expiry keeps its whole lane waiting

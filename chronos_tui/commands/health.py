@@ -26,8 +26,12 @@ def doctor_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def doctor(session: Session, given: Arguments) -> int:
-    with session.engine() as engine:
-        found = engine.doctor(fix=given.fix)
+    try:
+        with session.engine() as engine:
+            found = engine.doctor(fix=given.fix)
+    except bridge.DatabaseUnusable as error:
+        advice = "restore a backup; or move the file away, and the next start begins an empty one"
+        found = [bridge.Check("database", bridge.Level.CRITICAL, str(error), advice)]
     return _report(session, found)
 
 

@@ -18,6 +18,7 @@ class Paths(NamedTuple):
 
     degraded: a marker file; it exists from a failed fsync until the database was rewritten.
     config_cache: the effective configuration in JSON, so that short commands need not parse YAML.
+    config_named: whether somebody named the configuration file itself: then it has to exist.
     """
 
     data_dir: Path
@@ -29,6 +30,7 @@ class Paths(NamedTuple):
     backups: Path
     config_file: Path
     config_cache: Path
+    config_named: bool = False
 
 
 def paths(data_dir_option: str | None, config_option: str | None, env: Mapping[str, str]) -> Paths:
@@ -47,6 +49,7 @@ def paths(data_dir_option: str | None, config_option: str | None, env: Mapping[s
         backups=directory / "backups",
         config_file=config_file(config_option, env, directory, named=_names_data_dir(data_dir_option, env)),
         config_cache=directory / "config.cache.json",
+        config_named=bool(config_option or env.get("CHRONOS_CONFIG_FILE")),
     )
 
 

@@ -135,7 +135,10 @@ def _outbox_checks(context: Context) -> list[Check]:
     counts, oldest_ms = context.database.read(lambda tx: (messages.counts(tx), reading.oldest_due_ms(tx, now_ms)))
     found = []
     for state, advice in (
-        (State.DEAD, "'chronos outbox list --state dead' says why; 'chronos outbox retry' sends them again"),
+        (
+            State.DEAD,
+            "'chronos outbox list --state dead' says why; 'chronos outbox retry --filter state:dead' sends them again",
+        ),
         (State.UNCERTAIN, "'chronos outbox list --state uncertain'; then resend or settle each one"),
     ):
         n = counts[state.value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.model import State
 from engine.operations import delivering, ordering
 from engine.operations.context import Context
+from engine.rules.identity import new_uid
 from engine.store import audit, lanes, messages
 from engine.store.tx import Tx
 
@@ -84,6 +85,15 @@ def follow_clock(context: Context, last_ms: int) -> int:
     detail = {"back_ms": back_ms}
     context.database.write(lambda tx: audit.append(tx, now_ms, "engine", "clock.set_back", "clock", detail))
     return back_ms
+
+
+def rescue_from_the_future(context: Context) -> int:
+    """Make due what another process's clock, running ahead, queued for a time that is far away; return how many."""
+    now_ms = context.clock.now_ms()
+    params = {"now_ms": now_ms, "newest_uid": new_uid(now_ms + _SET_BACK_MS, bytes(10))}
+    if not context.database.read(lambda tx: tx.value("messages.is_from_the_future", params)):
+        return 0
+    return context.database.write(lambda tx: tx.run("messages.due_from_the_future", params))
 
 
 def retain(context: Context) -> int:

@@ -525,3 +525,18 @@ def test_while_everything_is_paused_a_route_waits_too(tmp_path: Path) -> None:
         engine.resume()
         assert housekeeping.follow_routes(engine.context) == 1
         assert engine.detail(message_id).message.hop == 1
+
+
+def test_a_message_of_a_process_whose_clock_runs_ahead_does_not_wait_for_years(tmp_path: Path) -> None:
+    clock = support.FakeClock()
+    with opened_engine(where(tmp_path), mail(tmp_path), clock=clock) as engine:
+        years_ms = 10 * 365 * 86_400_000
+        clock.jump_ms(years_ms)
+        at_once = engine.enqueue(NewMessage("box", text="x")).message.id
+        asked_ms = clock.now_ms() + 3_600_000
+        later = engine.enqueue(NewMessage("box", text="y", not_before_ms=asked_ms)).message.id
+        clock.jump_ms(-years_ms)
+        assert housekeeping.rescue_from_the_future(engine.context) == 1
+        assert engine.detail(at_once).message.due_ms == clock.now_ms()
+        assert engine.detail(later).message.due_ms == asked_ms, "somebody asked for that time"
+        assert housekeeping.rescue_from_the_future(engine.context) == 0

@@ -54,7 +54,8 @@ def read(tmp_path: Path) -> Load:
         if text is not None:
             (tmp_path / "config.yaml").write_text(text)
             (tmp_path / "config.yaml").chmod(0o600)
-        found = paths(str(tmp_path), str(tmp_path / "config.yaml"), {"HOME": "/nowhere"})
+        named = str(tmp_path / "config.yaml") if text is not None else None
+        found = paths(str(tmp_path), named, {"HOME": "/nowhere"})
         return load(found, env or {}, options_model, hostname="box.example.org")
 
     return go
@@ -317,7 +318,7 @@ def test_listen_takes_addresses_and_sockets(read: Load, value: str) -> None:
     ("host", "instance"), [("box", "box"), ("my_box.lan", "my-box.lan"), ("-ä-", "localhost"), ("x" * 80, "x" * 63)]
 )
 def test_the_instance_is_made_from_the_host_name(tmp_path: Path, host: str, instance: str) -> None:
-    found = paths(str(tmp_path), str(tmp_path / "none.yaml"), {"HOME": "/"})
+    found = paths(str(tmp_path), None, {"HOME": "/nowhere"})
     assert load(found, {}, options_model, hostname=host).instance == instance
 
 
@@ -376,3 +377,10 @@ def test_a_misspelt_channel_is_named(read: Load) -> None:
     with pytest.raises(ConfigError) as refused:
         read("targets:\n  me: {chanel: maildir, path: m}\n")
     assert "config.yaml:2: targets.me.chanel: unknown key; did you mean channel?" in refused.value.problems
+
+
+def test_a_configuration_file_that_was_named_has_to_exist(tmp_path: Path) -> None:
+    named = paths(str(tmp_path), str(tmp_path / "typo.yaml"), {"HOME": "/nowhere"})
+    with pytest.raises(ConfigError, match=r"typo\.yaml: there is no such file"):
+        load(named, {}, options_model, hostname="box.example.org")
+    assert load(paths(str(tmp_path), None, {"HOME": "/nowhere"}), {}, options_model, hostname="box.example.org")

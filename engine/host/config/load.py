@@ -60,7 +60,8 @@ def _document(paths: Paths, text: bytes | None) -> tuple[Document, list[str]]:
             text = read_small(path, MAX_BYTES)
             problems = list(_permissions(paths))
         except FileNotFoundError:
-            return Document(), []
+            missing = f"{path}: there is no such file; correct --config or CHRONOS_CONFIG_FILE, or run 'chronos init'"
+            return Document(), [missing] if paths.config_named else []
         except ConfigError as error:
             return Document(), [f"{path}: {error}; name another with --config"]
     elif len(text) > MAX_BYTES:

@@ -121,5 +121,13 @@ UPDATE messages
        hop_ms = hop_ms - :back_ms
  WHERE id > :after AND id <= :upto AND state = 'queued' AND due_ms > :now_ms;
 
+-- is_from_the_future: is there anything for the statement below?
+SELECT 1 FROM messages WHERE uid > :newest_uid AND state = 'queued' AND due_ms = created_ms AND due_ms > :now_ms LIMIT 1;
+
+-- due_from_the_future: queued by a process whose clock ran ahead, to leave at once. Identities sort by time, so this is
+-- one seek behind the newest that may exist. A send time that was asked for stands.
+UPDATE messages SET due_ms = :now_ms
+ WHERE uid > :newest_uid AND state = 'queued' AND due_ms = created_ms AND due_ms > :now_ms;
+
 -- end_of_route: the configuration no longer has a further step.
 UPDATE messages SET hop_ms = NULL WHERE id = :id;
