@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| (?:`([^`]*)`)? ?\| (.+) \|$", re.
 
 @pytest.fixture
 def found(tmp_path: Path) -> Paths:
-    return paths(str(tmp_path), str(tmp_path / "config.yaml"), {"HOME": "/nowhere"})
+    return paths(str(tmp_path), str(tmp_path / "config.yaml"), {"HOME": "/nowhere"})._replace(config_named=False)
 
 
 def test_every_key_is_documented_with_its_type_and_default() -> None:
