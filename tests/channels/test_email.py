@@ -18,7 +18,7 @@ from engine.errors import ConfigError, Sent
 from engine.model import TargetSpec
 from tests.channels import rig as r
 from tests.channels.certs import Authority
-from tests.channels.conformance import Conformance, Received, Rig
+from tests.channels.conformance import Received, Rig, ServerConformance
 from tests.channels.mail_rig import LOGIN, PASSWORD, hold, login, open_mail
 from tests.servers import Scripted, SmtpSink, smtp_script
 
@@ -35,7 +35,7 @@ def silent() -> Iterator[Scripted]:
         yield server
 
 
-class TestConformance(Conformance):
+class TestConformance(ServerConformance):
     @pytest.fixture
     def rig(self, authority: Authority, server_tls: ssl.SSLContext, silent: Scripted) -> Iterator[Rig]:
         def identity(content: bytes) -> str:

@@ -20,7 +20,7 @@ from engine.errors import ConfigError, SecretMissing, Sent
 from engine.model import TargetSpec
 from tests.channels import rig as r
 from tests.channels.certs import Authority
-from tests.channels.conformance import SILENT_MS, SLACK_MS, Conformance, Received, Rig
+from tests.channels.conformance import SILENT_MS, SLACK_MS, Received, Rig, ServerConformance
 from tests.servers import HttpSink, Scripted
 
 SECRET = "whsec_" + base64.b64encode(b"a key of 32 bytes, a key of 32 b").decode()
@@ -46,7 +46,7 @@ def sink() -> Iterator[HttpSink]:
         yield server
 
 
-class TestConformance(Conformance):
+class TestConformance(ServerConformance):
     @pytest.fixture
     def rig(self, sink: HttpSink) -> Rig:
         return Rig(
