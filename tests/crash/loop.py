@@ -28,6 +28,7 @@ from tests.crash.site import Site
 
 PRODUCERS = 3
 FULL_S = 2.5
+ON_WIRE_S = 5.0
 DISK_BYTES = 64 * 1024 * 1024
 
 
@@ -127,10 +128,25 @@ class Loop:
                     engine.wait_ready()
                 # The moment of the kill is what the run is about: chance decides, not an event.
                 time.sleep(self._rng.uniform(0, 0.5 if early else 2 * self._plan.life_s))
+                # But a run in which no kill met a message on the wire shows nothing: some wait for one.
+                if number == 0 or (not early and self._rng.random() < 0.3):
+                    self._wait_until_on_wire()
                 engine.kill()
                 self.kills += 1
             if self._rng.random() < 0.3:
                 self._rng.choice(self._producers).kill_and_restart()
+
+    def _wait_until_on_wire(self) -> None:
+        """Return once something is being sent, or when nothing is for a while."""
+        give_up = time.monotonic() + ON_WIRE_S
+        while time.monotonic() < give_up and self._site.database.exists():
+            with (
+                contextlib.closing(sqlite3.connect(f"file:{self._site.database}?mode=ro", uri=True)) as connection,
+                contextlib.suppress(sqlite3.OperationalError),  # the engine is only just making it
+            ):
+                if connection.execute("SELECT n FROM counts WHERE name = 'sending'").fetchone()[0]:
+                    return
+            time.sleep(0.005)
 
     def _start(self) -> EngineProcess:
         return EngineProcess(self._site, self._command)
