@@ -229,10 +229,10 @@ def test_a_field_can_be_anything_and_cannot_break_or_flood_the_log(engine: Engin
 def test_what_libraries_log_arrives_here_and_nowhere_else(
     engine: Engine, capfd: pytest.CaptureFixture[str], log_dir: Path
 ) -> None:
-    library = logging.getLogger("some.library")
+    library = logging.getLogger("some.package")
     library.warning("half %s", "full")
     (ours,) = [handler for handler in logging.getLogger().handlers if type(handler).__module__ == logs.__name__]
-    ours.handle(library.makeRecord("some.library", logging.WARNING, "", 0, "%d arguments are %d", (1,), None))
+    ours.handle(library.makeRecord("some.package", logging.WARNING, "", 0, "%d arguments are %d", (1,), None))
     library.info("chatter")
     try:
         raise OSError("boom")
@@ -241,9 +241,9 @@ def test_what_libraries_log_arrives_here_and_nowhere_else(
     lines = engine.lines()
 
     assert [(line["level"], line["logger"], line["text"]) for line in lines] == [
-        ("WARNING", "some.library", "half full"),
-        ("WARNING", "some.library", "%d arguments are %d"),
-        ("ERROR", "some.library", "failed"),
+        ("WARNING", "some.package", "half full"),
+        ("WARNING", "some.package", "%d arguments are %d"),
+        ("ERROR", "some.package", "failed"),
     ]
     assert lines[2]["error"]["type"] == "OSError"
     assert capfd.readouterr() == ("", "")
