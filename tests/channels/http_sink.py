@@ -103,7 +103,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server_sink.connections += 1
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        announced = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(announced)
+        if len(body) < announced:
+            self.close_connection = True  # its sender died in the middle: half a request is none
+            return
         sink = self.server_sink
         if sink.keep:
             sink.requests.append(Request(self.command, self.path, dict(self.headers.items()), body))

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from engine.channels.base import Channel
 from engine.errors import DeliveryError
 from tests.channels import rig as r
+from tests.channels.http_sink import HttpSink
 from tests.channels.mail_rig import open_mail
 from tests.channels.test_webhook import open_url
 
@@ -46,3 +48,16 @@ def test_the_servers_run_alone_and_log_what_they_took(tmp_path: Path) -> None:
         assert {line["outcome"] for line in mine} == {"accepted", "refused", "dropped"}
         assert len({line["id"] for line in mine}) == 30
     assert {line["sha256"] for line in lines if line["kind"] == "http"} == {hashlib.sha256(b"{}").hexdigest()}
+
+
+def test_half_a_request_is_no_receipt() -> None:
+    """Regression: a client killed between head and body counted as a message with other bytes."""
+    head = b"POST /ok HTTP/1.1\r\nHost: x\r\nwebhook-id: msg_1\r\nContent-Length: 10\r\n\r\n"
+    with HttpSink() as sink:
+        for body in (b"half", b"the  whole"):
+            with socket.create_connection((sink.host, sink.port), timeout=10) as client:
+                client.sendall(head + body)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(4096):
+                    pass
+        assert [request.body for request in sink.requests] == [b"the  whole"]
