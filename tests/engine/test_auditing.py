@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from engine.model import NewMessage
 from engine.operations import auditing
 from engine.operations.context import Context
 from engine.store import audit
 from engine.store.tx import Tx
-from tests.support import START_MS, opened_box
+from tests.support import START_MS, data_dir, opened_box, opened_engine
 
 _ACTIONS = ("message.queued", "hold.started", "message.delivered", "hold.ended", "message.dead")
 _MANY = 6_000
@@ -61,3 +65,20 @@ def test_a_filtered_page_holds_what_the_filter_says_newest_first(
     middle = expected[len(expected) // 2] if expected else 10
     behind = auditing.page(context, expression, limit=10, before=middle)
     assert [entry.seq for entry in behind] == [seq for seq in expected if seq < middle][:10]
+
+
+def test_the_verifier_of_the_documentation_checks_an_export_by_itself(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit-format.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    with opened_engine(data_dir(tmp_path)) as engine:
+        for number in range(3):
+            engine.enqueue(NewMessage("mail", subject=f"Grüße {number} ✓"))
+        lines = list(engine.audit_export())
+
+    def verdict(lines: list[str]) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", program]
+        return subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=False)
+
+    assert verdict(lines).stdout.startswith("3 entries, head ")
+    assert "entry 2 was changed" in verdict([lines[0], lines[1].replace("test:me", "test:you"), lines[2]]).stderr
+    assert "entry 2 is missing" in verdict([lines[0], lines[2]]).stderr
