@@ -1,0 +1,1 @@
+"""The cockpit, by its keys, in a real terminal, and as text."""
