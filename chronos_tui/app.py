@@ -29,8 +29,15 @@ def _run(words: list[str]) -> int:
         return headless.run(given.data_dir, given.config, os.environ)
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
         raise bridge.BadInput("needs a terminal; 'chronos-tui --engine-only' runs the engine without one")
-    raise bridge.NotPossible(
-        "the cockpit is not in this version; run 'chronos-tui --engine-only', and 'chronos' to look at it"
+    from chronos_tui.cockpit.run import run
+
+    return run(
+        given.data_dir,
+        given.config,
+        os.environ,
+        read_only=given.read_only,
+        mouse=given.mouse,
+        plain=given.plain_terminal,
     )
 
 
@@ -40,16 +47,25 @@ def parser() -> argparse.ArgumentParser:
 
     made = Parser(
         prog=PROGRAM,
-        description="Runs the engine: takes messages from the outbox and delivers them until SIGTERM or SIGINT.",
+        description=(
+            "The cockpit: starts the engine inside itself, or attaches to the one that runs on this data directory.\n"
+            "With --engine-only the engine alone: takes messages and delivers them until SIGTERM or SIGINT."
+        ),
         epilog=(
-            "SIGHUP reloads the configuration. A second SIGTERM leaves at once; nothing is lost.\n\n"
-            "examples:\n  chronos-tui --engine-only\n  chronos-tui --data-dir /var/lib/chronos --engine-only"
+            "In the cockpit ? shows every key. With --engine-only SIGHUP reloads the configuration and a second\n"
+            "SIGTERM leaves at once; nothing is lost.\n\n"
+            "examples:\n  chronos-tui\n  chronos-tui --data-dir /var/lib/chronos --engine-only"
         ),
         formatter_class=HelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )
     made.add_argument("--engine-only", action="store_true", help="the engine alone, in the foreground")
+    made.add_argument("--read-only", action="store_true", help="look only: the engine refuses every act")
+    made.add_argument("--mouse", action="store_true", help="take the mouse (then the terminal's own selection rests)")
+    made.add_argument(
+        "--plain-terminal", action="store_true", help="write whole screens, for a terminal that shows leftovers"
+    )
     made.add_argument("--data-dir", metavar="DIR", help="the data directory (CHRONOS_DATA_DIR)")
     made.add_argument("--config", metavar="FILE", help="the configuration file (CHRONOS_CONFIG_FILE)")
     made.add_argument(

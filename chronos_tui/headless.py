@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chronos_tui import bridge, failure
+from chronos_tui import bridge, failure, hosting
 
 PROGRAM = "chronos-tui"
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -57,14 +57,9 @@ def run(data_dir: str | None, config: str | None, env: Mapping[str, str]) -> int
             log.follow(engine)
             stack.callback(log.close)  # before the engine that it looks things up in
         if settings.demo["sink"] and engine.owner() is None:
-            stack.callback(_start_sink(engine, log).stop)
+            stack.callback(hosting.start_sink(engine, log).stop)
         engine.own("engine-only")
-        for words in not_hardened:
-            log.event("WARNING", "not_hardened", reason=words)
-        for words in bridge.config_warnings(settings, env):
-            if words.startswith("demo.sink"):
-                continue  # a demo knows that it is one
-            log.event("WARNING", "config_warning", reason=words)
+        hosting.report_start(settings, env, log, not_hardened)
         return _serve(_Headless(engine, log, env, people))
 
 
@@ -73,39 +68,17 @@ def _logging(
     paths: bridge.Paths, settings: bridge.Settings, redactor: bridge.Redactor, *, people: bool
 ) -> Iterator[bridge.Log]:
     """Send events to the files, and to stderr: in sentences on a terminal, else as JSON lines."""
-    logs = bridge.configure_logs(
-        paths.logs if settings.logging["file_enabled"] else None,
-        settings.logging["level"],
-        redactor=redactor,
-        stderr=None if people else "json",
-        retention_ms=settings.logging["retention_ms"],
-        clock=bridge.SystemClock(),
-    )
-    try:
+    with hosting.logging(paths, settings, redactor, stderr=None if people else "json") as log:
         if not people:
-            yield bridge.get_log()
+            yield log
             return
         from chronos_tui.console import Console
 
-        console = Console(bridge.get_log(), redactor.redact, sys.stderr)
+        console = Console(log, redactor.redact, sys.stderr)
         try:
             yield console
         finally:
             console.close()
-    finally:
-        logs.close()
-
-
-def _start_sink(engine: bridge.Engine, log: bridge.Log) -> bridge.Sink:
-    demo = engine.settings.demo
-
-    def received(kind: str, fields: Mapping[str, object]) -> None:
-        log.event("INFO", "demo_received", kind=kind, what=dict(fields))
-
-    sink = bridge.Sink(engine.paths.data_dir / "demo-inbox", demo["smtp_port"], demo["http_port"], received, log)
-    smtp_port, http_port = sink.start()
-    log.event("INFO", "demo_listening", smtp_port=smtp_port, http_port=http_port)
-    return sink
 
 
 def _serve(running: _Headless) -> int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chronos_tui import bridge
+from chronos_tui.actor import actor
 from chronos_tui.commands.parsing import Arguments, Verb, text
-from chronos_tui.commands.session import Session, actor
+from chronos_tui.commands.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _open(session: Session, paths: bridge.Paths, given: Arguments, *, new_config
             "name another place: chronos --data-dir DIR init --demo"
         )
     queued = 0
-    engine = bridge.Intake.open(paths, session.env, actor=actor(session.env), settings=settings)
+    engine = bridge.Intake.open(paths, session.env, actor=actor("cli", session.env), settings=settings)
     try:
         if given.demo:
             from chronos_tui.commands.demo import samples

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 
 from chronos_tui import bridge
+from chronos_tui.actor import actor
 from chronos_tui.commands.output import Output
 
 
@@ -28,7 +28,7 @@ class Session:
     @contextlib.contextmanager
     def engine(self, on_secret: Callable[[str], None] | None = None) -> Iterator[bridge.Engine]:
         """Open the data directory for one command. Attached only: a command never delivers."""
-        engine = bridge.Engine.open(self.paths(), self.env, actor=actor(self.env), on_secret=on_secret)
+        engine = bridge.Engine.open(self.paths(), self.env, actor=actor("cli", self.env), on_secret=on_secret)
         try:
             yield engine
         finally:
@@ -41,7 +41,7 @@ class Session:
             with self.engine() as engine:
                 yield engine
             return
-        intake = bridge.Intake.open(self.paths(), self.env, actor=actor(self.env))
+        intake = bridge.Intake.open(self.paths(), self.env, actor=actor("cli", self.env))
         try:
             yield intake
         finally:
@@ -50,21 +50,3 @@ class Session:
     def settings(self) -> bridge.Settings:
         """Read the configuration anew, with the origin of each key. Raises ConfigError."""
         return bridge.load_settings(self.paths(), self.env)
-
-
-def actor(env: Mapping[str, str]) -> str:
-    """Return who acts, for the audit log: "cli:root", or "cli:root(sudo:alice)" where sudo says who it was.
-
-    The uid decides. SUDO_USER is taken from root only: everybody else could set it to any name.
-    """
-    uid = os.getuid()
-    import pwd
-
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = str(uid)
-    behind = env.get("SUDO_USER", "")
-    if uid == 0 and behind and behind != name and len(behind) <= 64 and behind.isprintable() and " " not in behind:
-        return f"cli:{name}(sudo:{behind})"
-    return f"cli:{name}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos_tui.commands.session import actor
+from chronos_tui.actor import actor
 from tests.interfaces.program import TIME_OUT_S, Box
 
 UID = re.compile(r"msg_[0-9a-f]{12}7[0-9a-f]{19}\n")
@@ -231,9 +231,9 @@ def test_send_from_cron_loads_nothing_heavy(box: Box, tmp_path: Path) -> None:
 
 def test_the_actor_is_the_uids_name_and_sudo_is_believed_from_root_only() -> None:
     name = pwd.getpwuid(os.getuid()).pw_name
-    assert actor({}) == f"cli:{name}"
-    assert actor({"SUDO_USER": "alice"}) == ("cli:root(sudo:alice)" if os.getuid() == 0 else f"cli:{name}")
-    assert actor({"SUDO_USER": "a b\x1b[31m"}) == f"cli:{name}"
+    assert actor("cli", {}) == f"cli:{name}"
+    assert actor("cli", {"SUDO_USER": "alice"}) == ("cli:root(sudo:alice)" if os.getuid() == 0 else f"cli:{name}")
+    assert actor("cli", {"SUDO_USER": "a b\x1b[31m"}) == f"cli:{name}"
 
 
 def test_a_uid_that_cannot_be_printed_is_said_with_the_error(box: Box) -> None:

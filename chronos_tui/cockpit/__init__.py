@@ -1,0 +1,1 @@
+"""The shell of the cockpit: what surrounds the panels."""

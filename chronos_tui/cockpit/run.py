@@ -1,0 +1,111 @@
+"""Opens the engine, runs the cockpit on it, and leaves in order. The terminal is as it was before anything is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Mapping
+
+from chronos_tui import bridge, failure, hosting
+from chronos_tui.actor import actor
+from chronos_tui.terminal.environment import prepare_environment
+
+PROGRAM = "chronos-tui"
+_LEAVE_S = 4.9
+"""Of the 5 s that leaving may take at most; a disk that hangs longer does not keep the process."""
+
+_SAY_S = 0.5
+"""A drain that takes longer than this is worth a word."""
+
+
+def run(
+    data_dir: str | None,
+    config: str | None,
+    env: Mapping[str, str],
+    *,
+    read_only: bool = False,
+    mouse: bool = False,
+    plain: bool = False,
+) -> int:
+    """Run the cockpit until the operator leaves; return the exit code.
+
+    Raises ConfigError and what Engine.open raises, before the screen is touched.
+    """
+    not_hardened = bridge.harden()
+    paths = bridge.paths(data_dir, config, env)
+    bridge.ensure_private_dir(paths.data_dir)
+    settings = bridge.load_settings_light(paths, env)
+    redactor = bridge.Redactor()
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(hosting.logging(paths, settings, redactor, stderr=None))
+        engine = bridge.Engine.open(
+            paths,
+            env,
+            actor=actor("cockpit", env),
+            log=log,
+            settings=settings,
+            read_only=read_only,
+            on_secret=redactor.register,
+        )
+        stack.callback(_close, engine)
+        prepare_environment(os.environ)
+        from chronos_tui.cockpit import session
+        from chronos_tui.cockpit.shell import Cockpit
+
+        sink = _Sink(engine, log, stack)
+        visit = session.load(paths.data_dir / session.FILE_NAME)
+        app = Cockpit(
+            engine,
+            log=log,
+            session=visit,
+            read_only=read_only,
+            on_owner=sink.start,
+            env=env,
+            plain=plain,
+            on_fatal=lambda error: log.event("CRITICAL", "cockpit_died", error=error),
+            details=f"'chronos log' or {paths.logs}",
+        )
+        hosting.report_start(settings, env, log, not_hardened)
+        app.run(mouse=mouse)
+        app.desk.stop()
+        session.save(paths.data_dir / session.FILE_NAME, visit)
+        return app.return_code or 0
+
+
+def _close(engine: bridge.Engine) -> None:
+    """Let what is on the wire finish, with a word when that takes a moment, and within the time there is."""
+    late = threading.Timer(_LEAVE_S, os._exit, (0,))
+    late.daemon = True
+    late.start()
+    word = threading.Timer(_SAY_S, failure.say, (PROGRAM, "finishing what is on the wire; nothing is lost"))
+    word.daemon = True
+    if engine.role == bridge.Role.OWNER:
+        word.start()
+    try:
+        engine.close()
+    finally:
+        word.cancel()
+        late.cancel()
+
+
+class _Sink:
+    """The demo's servers, started once this process delivers."""
+
+    def __init__(self, engine: bridge.Engine, log: bridge.Log, stack: contextlib.ExitStack) -> None:
+        self._engine = engine
+        self._log = log
+        self._stack = stack
+        self._started = False
+
+    def start(self) -> None:
+        """Start them if the configuration asks for them and they do not run yet."""
+        if self._started or not self._engine.settings.demo["sink"]:
+            return
+        try:
+            sink = hosting.start_sink(self._engine, self._log)
+        except (bridge.ChronosError, OSError) as error:
+            self._log.event("WARNING", "demo_not_started", reason=str(error))
+            return
+        self._started = True
+        self._stack.callback(sink.stop)

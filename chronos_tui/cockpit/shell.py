@@ -1,0 +1,417 @@
+"""The cockpit itself: first line, tabs, one panel at a time, prompt and footer. Knows no panel by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher
+
+from chronos_tui import bridge, screens
+from chronos_tui.cockpit import lines, themes
+from chronos_tui.cockpit.session import Session
+from chronos_tui.desk import Desk
+from chronos_tui.dialogs.confirm import Confirm
+from chronos_tui.keys import LIST, MARKS, SHELL, TEXT, Command, by_id
+from chronos_tui.terminal.safe_app import SafeApp
+from chronos_tui.views import shell as views
+from chronos_tui.views.spans import Line, Span
+from chronos_tui.widgets.bar import Bar
+from chronos_tui.widgets.bound import bindings
+from chronos_tui.widgets.panel import Panel, Prompt, Work
+from chronos_tui.widgets.promptbar import PromptBar
+
+_NOTICE_S = 8.0
+_QUIET_S = 1.0
+"""A panel is read anew at most so often."""
+
+_BUSY_S = 0.25
+"""The same while the operator is at the keys."""
+
+_AT_THE_KEYS_S = 3.0
+_TWICE_S = 2.0
+_MOST_BACK = 50
+_LEAST = (60, 20)
+_ALL = frozenset(bridge.Topic)
+
+
+class Main(Screen[None], inherit_bindings=False):
+    """The one screen that is not a dialog."""
+
+    AUTO_FOCUS = None
+
+
+class Cockpit(SafeApp, inherit_bindings=False):
+    """The cockpit on an opened engine.
+
+    session: the last visit, changed on the way. on_owner: called on another thread once this process delivers.
+    """
+
+    BINDINGS: ClassVar[list[Any]] = [
+        *bindings(command for command in SHELL if command.id != "shell.panel"),
+        *(Binding(str(n), f"panel({n})", "panel", show=False, id="shell.panel") for n in range(1, 10)),
+    ]
+    CSS = """
+    Screen { layout: vertical; background: $background; }
+    #header { background: $panel; }
+    #footer { background: $panel; }
+    #panels { height: 1fr; }
+    #small { display: none; }
+    .-small #small { display: block; }
+    .-small #header, .-small #tabs, .-small #panels, .-small #prompt, .-small #footer { display: none; }
+    """
+
+    def __init__(
+        self,
+        engine: bridge.Engine,
+        *,
+        log: bridge.Log,
+        session: Session | None = None,
+        read_only: bool = False,
+        on_owner: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.engine = engine
+        self.session = session or Session()
+        self.desk = Desk(
+            engine, self._from_desk, moved=self._note_moved, role=self._note_role, on_owner=on_owner, log=log
+        )
+        self._read_only = read_only
+        self.kinds = screens.panels()
+        self.commands = by_id([*SHELL, *LIST, *MARKS, *TEXT, *(one for kind in self.kinds for one in kind.COMMANDS)])
+        self._open: dict[str, Panel] = {}
+        self._present: Panel | None = None
+        self._situation: bridge.Situation | None = None
+        self._back: list[tuple[str, str]] = []
+        self._undo: list[tuple[str, Work]] = []
+        self._dirty: frozenset[bridge.Topic] = frozenset()
+        self._next_s = 0.0
+        self._key_s = 0.0
+        self._interrupt_s = 0.0
+        self._due = False
+        self._notice = 0
+        self._minute = 0
+
+    # Composition
+
+    def get_default_screen(self) -> Screen[Any]:
+        """See App.get_default_screen."""
+        return Main(id="main")
+
+    def compose(self) -> ComposeResult:
+        """See App.compose."""
+        yield Bar(id="header")
+        yield Bar(id="tabs")
+        yield ContentSwitcher(id="panels")
+        yield PromptBar()
+        yield Bar(id="footer")
+        yield Bar(id="small")
+
+    async def on_mount(self) -> None:
+        """Show where the operator was last time, then begin to read."""
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        known = {theme.name for theme in themes.THEMES}
+        self.theme = self.session.theme if self.session.theme in known else themes.DEFAULT
+        first = self.session.panel if self.session.panel in self._ids() else self.kinds[0].ID
+        await self._show(first)
+        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._show_footer())
+        self.desk.start()
+        self._read_situation()
+        self.set_interval(1.0, self._second)
+
+    def _ids(self) -> list[str]:
+        return [kind.ID for kind in self.kinds]
+
+    async def _show(self, panel_id: str, place: str = "") -> None:
+        panel = self._open.get(panel_id)
+        switcher = self.query_one(ContentSwitcher)
+        if panel is None:
+            panel = next(kind for kind in self.kinds if panel_id == kind.ID)()
+            self._open[panel_id] = panel
+            await switcher.mount(panel)
+            panel.restore(self.session.panels.get(panel_id, {}))
+        self._present = panel
+        switcher.current = panel_id
+        if place:
+            panel.go_to(place)
+        self._focus()
+        panel.reload()
+        self._show_tabs()
+        self._show_footer()
+
+    def _focus(self) -> None:
+        """Give the focus to the pane that had it, or to the first of the panel."""
+        panel = self._present
+        if panel is None or self.screen.id != "main":
+            return
+        if self.focused is not None and panel in self.focused.ancestors_with_self:
+            return
+        for widget in panel.walk_children(Widget):
+            if widget.focusable:
+                widget.focus()
+                return
+        self.set_focus(None)
+
+    # What panels ask of it
+
+    @property
+    def read_only(self) -> bool:
+        """See Host."""
+        return self._read_only
+
+    def now_ms(self) -> int:
+        """See Host."""
+        return self.engine.context.clock.now_ms()
+
+    def say(self, text: str, role: str = "ok") -> None:
+        """See Host."""
+        self._notice += 1
+        number = self._notice
+        mark = {"ok": "✓ ", "warning": "! ", "failed": "✗ "}.get(role, "")
+        self.query_one("#footer", Bar).show((Span(f" {mark}{bridge.safe_line(text, 300)}", role),))
+        self.set_timer(_NOTICE_S, lambda: self._end_notice(number))
+
+    def _end_notice(self, number: int) -> None:
+        if number == self._notice:
+            self._notice = 0
+            self._show_footer()
+
+    def prompt(self, prompt: Prompt) -> None:
+        """See Host."""
+        self.query_one(PromptBar).ask(prompt)
+
+    def on_prompt_bar_closed(self) -> None:
+        """Give the focus back."""
+        self._focus()
+
+    def go(self, panel: str, place: str = "") -> None:
+        """See Host."""
+        if self._present is not None:
+            self._back = [*self._back, (self._present.ID, self._present.place())][-_MOST_BACK:]
+        self.run_worker(self._show(panel, place), exclusive=True, group="show")
+
+    def run_line(self, line: str) -> None:
+        """See Host."""
+        lines.run(self, line)
+
+    def remember_undo(self, label: str, work: Work) -> None:
+        """See Host."""
+        self._undo = [*self._undo, (label, work)][-_MOST_BACK:]
+
+    def looked(self) -> None:
+        """See Host."""
+        self.screen.refresh_bindings()
+
+    # Reading
+
+    def _from_desk(self, function: Callable[[], None]) -> None:
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            raise RuntimeError("the cockpit has ended")
+        loop.call_soon_threadsafe(self._in_context, function)
+
+    def _in_context(self, function: Callable[[], None]) -> None:
+        """Run on the loop as if Textual had called, so that `self.app` and timers work."""
+        if self._running:
+            self.call_later(function)
+
+    def _note_moved(self, topics: frozenset[bridge.Topic]) -> None:
+        self._dirty |= topics
+        if self._due:
+            return
+        wait_s = self._next_s - time.monotonic()
+        if wait_s <= 0:
+            self._reload()
+        else:
+            self._due = True
+            self.set_timer(wait_s, self._reload)
+
+    def _reload(self) -> None:
+        self._due = False
+        topics, self._dirty = self._dirty, frozenset()
+        now_s = time.monotonic()
+        self._next_s = now_s + (_BUSY_S if now_s - self._key_s < _AT_THE_KEYS_S else _QUIET_S)
+        self._read_situation()
+        if self._present is not None and self._present.TOPICS & topics:
+            self._present.reload()
+
+    def _read_situation(self) -> None:
+        self.desk.read("situation", lambda engine: engine.situation(), self._show_situation, self._show_failure)
+
+    def _show_situation(self, situation: bridge.Situation) -> None:
+        self._situation = situation
+        self._show_header()
+        self._show_tabs()
+
+    def _show_failure(self, text: str) -> None:
+        self.query_one("#header", Bar).show((Span(f" ✗ {text}", "failed"),))
+
+    def _note_role(self, role: bridge.Role) -> None:
+        self._read_situation()
+
+    def _second(self) -> None:
+        """What time alone changes: the clock, a countdown, a heartbeat that stays away; lists once a minute."""
+        self._show_header()
+        minute = self.now_ms() // 60_000
+        if minute != self._minute and self._present is not None:
+            self._present.reload()
+        self._minute = minute
+
+    # Lines
+
+    def _show_header(self) -> None:
+        bar = self.query_one("#header", Bar)
+        bar.show(views.header(self._situation, self.now_ms(), bar.size.width, read_only=self._read_only))
+
+    def _show_tabs(self) -> None:
+        counts = self._situation.counts if self._situation is not None else {}
+        bar = self.query_one("#tabs", Bar)
+        present = self._present.NUMBER if self._present is not None else 0
+        titles = []
+        for kind in self.kinds:
+            badge, role = kind.badge(counts)
+            titles.append((kind.NUMBER, kind.TITLE, badge, role))
+        bar.show(views.tabs(titles, present, bar.size.width))
+
+    def working(self) -> list[Command]:
+        """Return the commands whose keys work now, each once, in the order of the bindings."""
+        found: dict[str, Command] = {}
+        for active in self.screen.active_bindings.values():
+            command = self.commands.get(active.binding.id or "")
+            if command is not None and active.enabled:
+                found[command.id] = command
+        return list(found.values())
+
+    def _show_footer(self) -> None:
+        if self._notice or self.screen.id != "main":
+            return
+        bar = self.query_one("#footer", Bar)
+        bar.show(views.footer([command for command in self.working() if command.rank], bar.size.width))
+
+    def on_resize(self) -> None:
+        """Fit the lines; say so where there is no room for a panel."""
+        columns, rows = self.size
+        small = columns < _LEAST[0] or rows < _LEAST[1]
+        self.screen.set_class(small, "-small")
+        if small:
+            words = f"{columns}x{rows} is too small: {_LEAST[0]}x{_LEAST[1]} are needed"
+            self.query_one("#small", Bar).show((Span(words, "warning"),))
+        self.call_after_refresh(self._show_lines)
+
+    def _show_lines(self) -> None:
+        self._show_header()
+        self._show_tabs()
+        self._show_footer()
+
+    # Keys
+
+    def on_key(self) -> None:
+        """Somebody is there."""
+        self._key_s = time.monotonic()
+
+    async def action_panel(self, number: int) -> None:
+        """Open the panel of that number."""
+        for kind in self.kinds:
+            if number == kind.NUMBER and (self._present is None or self._present.ID != kind.ID):
+                self.go(kind.ID)
+
+    def action_next_pane(self) -> None:
+        """Go to the next pane."""
+        self.screen.focus_next()
+
+    def action_previous_pane(self) -> None:
+        """Go to the pane before."""
+        self.screen.focus_previous()
+
+    def action_filter(self) -> None:
+        """Ask for a filter, or for what to search."""
+        asked = self._present.slash() if self._present is not None else None
+        if asked is None:
+            self.say("there is nothing to filter here", "warning")
+        else:
+            self.prompt(asked)
+
+    def action_command_line(self) -> None:
+        """Ask for a command by name."""
+        self.prompt(lines.prompt(self))
+
+    def action_attention(self) -> None:
+        """Go to what the first line speaks of."""
+        need = views.attention(self._situation, self.now_ms()) if self._situation is not None else None
+        if need is None:
+            self.say("nothing needs you")
+        else:
+            self.go(need.panel, need.place)
+
+    def action_undo(self) -> None:
+        """Take the last act back: of this visit, else the last one of many that anybody did."""
+        if not self._undo:
+            self.say("nothing to undo in this visit; ':undo' takes back the last act on many", "warning")
+            return
+        _label, work = self._undo.pop()
+        self.desk.act(work, self.say, lambda text: self.say(text, "failed"))
+
+    def action_back(self) -> None:
+        """Go where the operator was before."""
+        if not self._back:
+            if self._present is not None and not self._present.leave_pane():
+                self.say("this is where you began", "warning")
+            return
+        panel, place = self._back.pop()
+        self.run_worker(self._show(panel, place), exclusive=True, group="show")
+
+    def action_close(self) -> None:
+        """Leave what is open."""
+        if self._present is not None and not self._present.leave_pane():
+            self._present.clear()
+
+    def action_repaint(self) -> None:
+        """Draw everything anew."""
+        self.repaint()
+
+    def action_leave(self) -> None:
+        """Close what is open, else leave; ask first when messages would wait for it."""
+        if self._present is not None and self._present.leave_pane():
+            return
+        waiting = self._waiting()
+        if not waiting or self.engine.role != bridge.Role.OWNER:
+            self.depart()
+            return
+        words: tuple[Line, ...] = (
+            (Span("This cockpit delivers. What is on the wire is finished first;"),),
+            (Span(f"{waiting} messages then wait until an engine runs again."),),
+        )
+        self.push_screen(Confirm("Quit", words, "quit"), lambda yes: self.depart() if yes else None)
+
+    def _waiting(self) -> int:
+        counts = self._situation.counts if self._situation is not None else {}
+        return counts.get("queued", 0) + counts.get("sending", 0)
+
+    def action_interrupt(self) -> None:
+        """Leave at the second time."""
+        now_s = time.monotonic()
+        if now_s - self._interrupt_s < _TWICE_S:
+            self.depart()
+        else:
+            self._interrupt_s = now_s
+            self.say("once more ^c leaves; q asks first", "warning")
+
+    def depart(self) -> None:
+        """Leave. What each panel shows is remembered for the next visit."""
+        self.keep()
+        self.exit()
+
+    def keep(self) -> None:
+        """Put what is worth remembering into the session."""
+        if self._present is not None:
+            self.session.panel = self._present.ID
+        self.session.theme = self.theme
+        for panel_id, panel in self._open.items():
+            self.session.panels[panel_id] = panel.saved()

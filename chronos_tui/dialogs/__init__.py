@@ -1,0 +1,1 @@
+"""Dialogs over the panels: each asks one thing and returns the answer."""

@@ -1,0 +1,148 @@
+"""What surrounds the panels: first line, tabs, footer. Each fitted to the width by leaving out what matters least."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from chronos_tui import bridge
+from chronos_tui.keys import Command, key_words
+from chronos_tui.views.spans import Line, Span, width
+
+SILENT_MS = 20_000
+"""An owner writes its heartbeat every 5 s; after four of them missing it is worth a word."""
+
+_LATE_MS = 5 * 60_000
+_GAP = Span("  ")
+
+
+class Attention(NamedTuple):
+    """The one thing that needs the operator. panel, place: where `!` leads."""
+
+    words: str
+    role: str
+    panel: str
+    place: str
+
+
+def attention(situation: bridge.Situation, now_ms: int) -> Attention | None:
+    """Return what needs the operator most, or None when nothing does."""
+    counts = situation.counts
+    if situation.degraded:
+        return Attention("DEGRADED: nothing is taken; chronos doctor --fix", "failed", "overview", "")
+    if situation.owner is None:
+        return Attention("nobody delivers", "failed", "overview", "")
+    silent_ms = now_ms - situation.heartbeat_ms
+    if silent_ms > SILENT_MS:
+        return Attention(f"engine silent for {bridge.format_duration(silent_ms)}", "failed", "overview", "")
+    if counts.get("uncertain"):
+        return Attention(f"{counts['uncertain']} uncertain", "warning", "outbox", "state:uncertain")
+    if counts.get("dead"):
+        return Attention(f"{counts['dead']} dead", "failed", "outbox", "state:dead")
+    if situation.troubles:
+        name, words = next(iter(situation.troubles.items()))
+        words = bridge.safe_line(f"{name}: {words}", 40)
+        return Attention(words, "warning", "overview", "")
+    if situation.oldest_due_ms is not None and now_ms - situation.oldest_due_ms > _LATE_MS:
+        late = bridge.format_duration(now_ms - situation.oldest_due_ms)
+        return Attention(f"oldest due {late} ago", "warning", "outbox", "state:queued due<0s")
+    return None
+
+
+_MARKS = {"failed": "✗ ", "warning": "! ", "held": "⏸ ", "ok": "✓ "}
+
+
+def header(situation: bridge.Situation | None, now_ms: int, cells: int, *, read_only: bool) -> Line:
+    """Return the first line: box, who delivers, what needs the operator, what is held, the time."""
+    clock = Span(time.strftime("%H:%M %Z", time.localtime(now_ms / 1000)) + " ")
+    if situation is None:
+        return _spread([Span(" chronos", "title")], [clock], cells)
+    box = Span(bridge.safe_line(situation.instance, 40), "bold")
+    left = [Span(" "), box, _GAP, *_role(situation, now_ms)]
+    if read_only:
+        left += [_GAP, Span("read-only", "warning")]
+    right: list[Span] = []
+    if need := attention(situation, now_ms):
+        right += [Span(_MARKS[need.role] + need.words, need.role), Span(" (!)", "dim"), _GAP]
+    held = _held(situation.holds, now_ms)
+    candidates = [
+        ([Span(" chronos  ", "title"), *left[1:]], [*right, *held, clock]),
+        (left, [*right, *held, clock]),
+        (left, [*right, *_held(situation.holds, now_ms, short=True), clock]),
+        (left[:2], [*right, *_held(situation.holds, now_ms, short=True), clock]),
+        (left[:2], [*right, clock]),
+    ]
+    for one, other in candidates:
+        if width((*one, *other)) < cells:
+            return _spread(one, other, cells)
+    return _spread(*candidates[-1], cells)
+
+
+def _spread(left: Sequence[Span], right: Sequence[Span], cells: int) -> Line:
+    gap = cells - width((*left, *right))
+    return (*left, Span(" " * max(1, gap)), *right)
+
+
+def _role(situation: bridge.Situation, now_ms: int) -> list[Span]:
+    owner = situation.owner
+    if owner is None:
+        return [Span("nobody delivers", "failed")]
+    if situation.here:
+        return [Span("delivering here", "ok")]
+    silent_ms = max(0, now_ms - situation.heartbeat_ms)
+    beat = "heartbeat ok" if silent_ms <= SILENT_MS else f"heartbeat {bridge.format_duration(silent_ms)} ago"
+    words = f"delivered by pid {owner.pid} ({bridge.safe_line(owner.mode, 20)}), {beat}"
+    return [Span(words, "ok" if silent_ms <= SILENT_MS else "failed")]
+
+
+def _held(holds: Sequence[bridge.Hold], now_ms: int, *, short: bool = False) -> list[Span]:
+    if not holds:
+        return []
+    first = min(holds, key=lambda hold: hold.until_ms)
+    scope = "everything" if first.scope == "all" else bridge.safe_line(first.scope.partition(":")[2], 20)
+    more = f" +{len(holds) - 1}" if len(holds) > 1 else ""
+    left = countdown(first.until_ms - now_ms)
+    words = f"⏸ {scope} {left}{more}" if short else f"⏸ {scope} held{more}, {left} left"
+    return [Span(words, "held"), _GAP]
+
+
+def countdown(ms: int) -> str:
+    """Return how long is left, in minutes until the last one, in which each second counts."""
+    seconds = max(0, -(-ms // 1000))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = -(-seconds // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def tabs(titles: Sequence[tuple[int, str, str, str]], present: int, cells: int) -> Line:
+    """Return the tabs. titles: (number, title, badge, the badge's role); present: the number of the open one."""
+    for badges in (True, False):
+        line: list[Span] = []
+        for number, title, badge, role in titles:
+            open_ = number == present
+            line += [Span(f" {number} ", "accent"), Span(title, "selected" if open_ else "")]
+            if badge and badges:
+                line.append(Span(f" ·{badge}", role))
+            line.append(Span(" "))
+        if width(tuple(line)) <= cells:
+            break
+    return tuple(line)
+
+
+def footer(commands: Sequence[Command], cells: int) -> Line:
+    """Return the keys that work now, as many as fit; commands: with a rank, in any order."""
+    ordered = sorted(commands, key=lambda command: command.rank)
+    while ordered:
+        line: list[Span] = [Span(" ")]
+        for command in ordered:
+            line += [Span(key_words(command.keys[0]), "accent"), Span(f" {command.title}  ")]
+        if width(tuple(line)) <= cells:
+            return tuple(line)
+        # Help and quit are what a lost operator looks for: they go last.
+        middle = [command for command in ordered if command.rank < 90] or ordered
+        ordered.remove(middle[-1])
+    return ()
