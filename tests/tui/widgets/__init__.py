@@ -1,0 +1,1 @@
+"""Tests of the widgets, each in a small app of its own."""
