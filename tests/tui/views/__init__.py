@@ -1,0 +1,1 @@
+"""What screens show, tested without a terminal."""
