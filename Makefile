@@ -24,7 +24,7 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 
 run: $(VENV)/.installed
 	@$(BIN)/chronos --data-dir $(DEMO) init --demo --sample
-	@$(BIN)/chronos-tui --data-dir $(DEMO) --engine-only
+	@$(BIN)/chronos-tui --data-dir $(DEMO)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto

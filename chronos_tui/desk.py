@@ -198,15 +198,17 @@ class Desk:
         """Deliver if nobody else does; take over when the owner has been gone for GRACE_S."""
         shown: bridge.Role | None = None
         quiet_s = GRACE_S
+        trouble = ""
         while not self._stopping.is_set():
             try:
                 role, quiet_s = self._look(quiet_s)
-            except bridge.ChronosError as error:
-                self._log.event("ERROR", "not_taken_over", reason=str(error))
+                trouble = ""
+            except Exception as error:  # noqa: BLE001 - a front end's worker: logged once, and tried again
                 role = bridge.Role.ATTACHED
-            except Exception as error:  # noqa: BLE001 - a front end's worker: logged, and tried again
-                self._log.event("ERROR", "not_taken_over", error=error)
-                role = bridge.Role.ATTACHED
+                if str(error) != trouble:
+                    trouble = str(error)
+                    known = isinstance(error, bridge.ChronosError)
+                    self._log.event("ERROR", "not_taken_over", error=None if known else error, reason=trouble)
             if role != shown:
                 shown = role
                 self._hand_over(lambda role=role: self._role(role))  # type: ignore[misc]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.events import Event, Key
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
@@ -44,6 +45,10 @@ class Main(Screen[None], inherit_bindings=False):
     """The one screen that is not a dialog."""
 
     AUTO_FOCUS = None
+
+    def on_screen_resume(self) -> None:
+        """A dialog has gone: show again which keys work."""
+        cast("Cockpit", self.app).looked()
 
 
 class Cockpit(SafeApp, inherit_bindings=False):
@@ -85,6 +90,13 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._read_only = read_only
         self.kinds = screens.panels()
         self.commands = by_id([*SHELL, *LIST, *MARKS, *TEXT, *(one for kind in self.kinds for one in kind.COMMANDS)])
+        # Held, not looked up: a query goes to the screen on top, which may be a dialog.
+        self._header = Bar(id="header")
+        self._tabs = Bar(id="tabs")
+        self._panels = ContentSwitcher(id="panels")
+        self._prompt = PromptBar()
+        self._footer = Bar(id="footer")
+        self._small = Bar(id="small")
         self._open: dict[str, Panel] = {}
         self._present: Panel | None = None
         self._situation: bridge.Situation | None = None
@@ -106,12 +118,12 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """See App.compose."""
-        yield Bar(id="header")
-        yield Bar(id="tabs")
-        yield ContentSwitcher(id="panels")
-        yield PromptBar()
-        yield Bar(id="footer")
-        yield Bar(id="small")
+        yield self._header
+        yield self._tabs
+        yield self._panels
+        yield self._prompt
+        yield self._footer
+        yield self._small
 
     async def on_mount(self) -> None:
         """Show where the operator was last time, then begin to read."""
@@ -131,14 +143,13 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     async def _show(self, panel_id: str, place: str = "") -> None:
         panel = self._open.get(panel_id)
-        switcher = self.query_one(ContentSwitcher)
         if panel is None:
             panel = next(kind for kind in self.kinds if panel_id == kind.ID)()
             self._open[panel_id] = panel
-            await switcher.mount(panel)
+            await self._panels.mount(panel)
             panel.restore(self.session.panels.get(panel_id, {}))
         self._present = panel
-        switcher.current = panel_id
+        self._panels.current = panel_id
         if place:
             panel.go_to(place)
         self._focus()
@@ -175,7 +186,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._notice += 1
         number = self._notice
         mark = {"ok": "✓ ", "warning": "! ", "failed": "✗ "}.get(role, "")
-        self.query_one("#footer", Bar).show((Span(f" {mark}{bridge.safe_line(text, 300)}", role),))
+        self._footer.show((Span(f" {mark}{bridge.safe_line(text, 300)}", role),))
         self.set_timer(_NOTICE_S, lambda: self._end_notice(number))
 
     def _end_notice(self, number: int) -> None:
@@ -185,7 +196,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def prompt(self, prompt: Prompt) -> None:
         """See Host."""
-        self.query_one(PromptBar).ask(prompt)
+        self._prompt.ask(prompt)
 
     def on_prompt_bar_closed(self) -> None:
         """Give the focus back."""
@@ -207,7 +218,9 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def looked(self) -> None:
         """See Host."""
-        self.screen.refresh_bindings()
+        if self._present is not None:
+            self.screen.refresh_bindings()
+            self.call_after_refresh(self._show_footer)
 
     # Reading
 
@@ -251,7 +264,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._show_tabs()
 
     def _show_failure(self, text: str) -> None:
-        self.query_one("#header", Bar).show((Span(f" ✗ {text}", "failed"),))
+        self._header.show((Span(f" ✗ {text}", "failed"),))
 
     def _note_role(self, role: bridge.Role) -> None:
         self._read_situation()
@@ -267,12 +280,12 @@ class Cockpit(SafeApp, inherit_bindings=False):
     # Lines
 
     def _show_header(self) -> None:
-        bar = self.query_one("#header", Bar)
+        bar = self._header
         bar.show(views.header(self._situation, self.now_ms(), bar.size.width, read_only=self._read_only))
 
     def _show_tabs(self) -> None:
         counts = self._situation.counts if self._situation is not None else {}
-        bar = self.query_one("#tabs", Bar)
+        bar = self._tabs
         present = self._present.NUMBER if self._present is not None else 0
         titles = []
         for kind in self.kinds:
@@ -292,17 +305,17 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def _show_footer(self) -> None:
         if self._notice or self.screen.id != "main":
             return
-        bar = self.query_one("#footer", Bar)
+        bar = self._footer
         bar.show(views.footer([command for command in self.working() if command.rank], bar.size.width))
 
     def on_resize(self) -> None:
         """Fit the lines; say so where there is no room for a panel."""
         columns, rows = self.size
         small = columns < _LEAST[0] or rows < _LEAST[1]
-        self.screen.set_class(small, "-small")
+        self.screen_stack[0].set_class(small, "-small")
         if small:
             words = f"{columns}x{rows} is too small: {_LEAST[0]}x{_LEAST[1]} are needed"
-            self.query_one("#small", Bar).show((Span(words, "warning"),))
+            self._small.show((Span(words, "warning"),))
         self.call_after_refresh(self._show_lines)
 
     def _show_lines(self) -> None:
@@ -312,9 +325,11 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     # Keys
 
-    def on_key(self) -> None:
-        """Somebody is there."""
-        self._key_s = time.monotonic()
+    async def on_event(self, event: Event) -> None:
+        """See App.on_event: note that somebody is there."""
+        if isinstance(event, Key):
+            self._key_s = time.monotonic()
+        await super().on_event(event)
 
     async def action_panel(self, number: int) -> None:
         """Open the panel of that number."""

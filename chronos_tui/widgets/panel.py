@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -145,6 +145,6 @@ class Panel(Widget):
         """Set up as it was saved; called before it is shown. Whatever it does not understand it leaves out."""
 
     @classmethod
-    def badge(cls, counts: dict[str, int]) -> tuple[str, str]:
+    def badge(cls, counts: Mapping[str, int]) -> tuple[str, str]:
         """What stands beside its word in the tabs, with a role: ("3 dead", "failed"). counts: messages per state."""
         return "", ""
