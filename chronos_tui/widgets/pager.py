@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from textual import events
 from textual.geometry import Region
@@ -60,11 +60,11 @@ class Pager(Widget, can_focus=True):
     Pager { height: 1fr; width: 1fr; }
     """
 
-    CursorMoved = pager_messages.CursorMoved
-    Opened = pager_messages.Opened
-    Marked = pager_messages.Marked
-    NewerChanged = pager_messages.NewerChanged
-    RangeLost = pager_messages.RangeLost
+    CursorMoved: TypeAlias = pager_messages.CursorMoved
+    Opened: TypeAlias = pager_messages.Opened
+    Marked: TypeAlias = pager_messages.Marked
+    NewerChanged: TypeAlias = pager_messages.NewerChanged
+    RangeLost: TypeAlias = pager_messages.RangeLost
 
     def __init__(
         self,

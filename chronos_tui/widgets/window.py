@@ -133,8 +133,9 @@ class Window:
     def page(self, halves: int) -> None:
         """Move screen and cursor by half screens."""
         delta = halves * max(1, self.height // 2)
-        self.top += delta
-        self._clamp_top()
+        if self._jump is None:
+            self.top += delta
+            self._clamp_top()
         self.move(delta)
 
     def scroll(self, delta: int) -> None:
@@ -319,6 +320,7 @@ class Window:
         self.cursor += len(rows)
         if following:
             self.top = max(0, self.cursor - self.height + 1)
+        self._clamp_top()
         keep = max(self._most(), self.top + self.height)
         if len(self.rows) > keep:
             self.rows = self.rows[:keep]
