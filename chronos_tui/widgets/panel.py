@@ -81,8 +81,9 @@ class Panel(Widget):
     """One numbered page of the cockpit.
 
     ID, NUMBER, TITLE: its name in places and at ":", its key, its word in the tabs. TOPICS: what makes it read anew.
-    COMMANDS: what its keys do here, beside those of the widgets in it. The shell calls the methods below, all of them
-    on Textual's thread.
+    COMMANDS: what its keys do here, beside those of the widgets in it. FILTER: the dialect of the filter language that
+    its places are written in, for completion and checks at ":". The shell calls the methods below, all of them on
+    Textual's thread.
     """
 
     ID: ClassVar[str] = ""
@@ -90,6 +91,7 @@ class Panel(Widget):
     TITLE: ClassVar[str] = ""
     TOPICS: ClassVar[frozenset[bridge.Topic]] = frozenset()
     COMMANDS: ClassVar[tuple[Command, ...]] = ()
+    FILTER: ClassVar[Mapping[str, Any] | None] = None
 
     DEFAULT_CSS = """
     Panel { height: 1fr; width: 1fr; }
@@ -117,6 +119,22 @@ class Panel(Widget):
 
     def go_to(self, place: str) -> None:
         """Show that place."""
+
+    @classmethod
+    def place_of(cls, word: str) -> str:
+        """Return the place of what `word` names by itself at ":" ("1042", "#1042"); "": nothing of this panel."""
+        return ""
+
+    def line(self, word: str, rest: str) -> bool:
+        """Do the command whose `line` is `word` on what was typed behind it at ":". False: it takes nothing there.
+
+        With nothing typed behind it the command's action is run instead.
+        """
+        return False
+
+    def scope(self) -> str:
+        """What `p` offers to pause from here: "target:ops"; "" for nothing special."""
+        return ""
 
     def slash(self) -> Prompt | None:
         """What `/` asks for here; None where there is nothing to filter or search."""
