@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from engine import __version__ as __version__
     from engine.clock import SystemClock as SystemClock
     from engine.engine import Engine as Engine
+    from engine.errors import AlreadyOwned as AlreadyOwned
     from engine.errors import BadInput as BadInput
     from engine.errors import ChronosError as ChronosError
     from engine.errors import ConfigError as ConfigError
+    from engine.errors import DatabaseBusy as DatabaseBusy
     from engine.errors import DatabaseUnusable as DatabaseUnusable
+    from engine.errors import DeadlineExceeded as DeadlineExceeded
+    from engine.errors import Degraded as Degraded
     from engine.errors import NotFound as NotFound
     from engine.errors import NotPossible as NotPossible
+    from engine.errors import StorageFull as StorageFull
     from engine.errors import TryAgain as TryAgain
     from engine.host.config.checks import warnings as config_warnings
     from engine.host.config.edit import set_value as set_value
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from engine.host.systemd import notify as notify
     from engine.host.systemd import watchdog_interval_s as watchdog_interval_s
     from engine.intake import Intake as Intake
+    from engine.model import FINAL_STATES as FINAL_STATES
     from engine.model import Attachment as Attachment
     from engine.model import Attempt as Attempt
     from engine.model import Content as Content
@@ -54,10 +60,19 @@ if TYPE_CHECKING:
     from engine.model import NewMessage as NewMessage
     from engine.model import OnUncertain as OnUncertain
     from engine.model import Priority as Priority
+    from engine.model import ProbeStep as ProbeStep
+    from engine.model import Role as Role
+    from engine.model import RouteStep as RouteStep
     from engine.model import Settings as Settings
     from engine.model import State as State
+    from engine.model import TargetSpec as TargetSpec
+    from engine.operations.activity import MINUTE_MS as MINUTE_MS
+    from engine.operations.activity import Activity as Activity
+    from engine.operations.acts import UNDOABLE as UNDOABLE
+    from engine.operations.acts import Act as Act
     from engine.operations.acts import Action as Action
     from engine.operations.auditing import Entry as AuditEntry
+    from engine.operations.auditing import Page as AuditPage
     from engine.operations.bulk import Bulk as Bulk
     from engine.operations.bulk import Frozen as Frozen
     from engine.operations.configuring import load as load_settings
@@ -65,38 +80,86 @@ if TYPE_CHECKING:
     from engine.operations.enqueue import Enqueued as Enqueued
     from engine.operations.health import Check as Check
     from engine.operations.health import Level as Level
+    from engine.operations.holding import LONGEST_MS as LONGEST_HOLD_MS
+    from engine.operations.reading import COUNT_MOST as COUNT_MOST
     from engine.operations.reading import Detail as Detail
     from engine.operations.reading import Page as Page
     from engine.operations.reading import TargetState as TargetState
+    from engine.operations.shapes import attempt as attempt_shape
+    from engine.operations.shapes import check as check_shape
+    from engine.operations.shapes import content as content_shape
+    from engine.operations.shapes import detail as detail_shape
+    from engine.operations.shapes import entry as entry_shape
+    from engine.operations.shapes import hold as hold_shape
+    from engine.operations.shapes import message as message_shape
+    from engine.operations.shapes import priority_word as priority_word
+    from engine.operations.situation import Incident as Incident
+    from engine.operations.situation import Owner as Owner
+    from engine.operations.situation import Situation as Situation
+    from engine.operations.sorting import SortedPage as SortedPage
+    from engine.operations.watching import ChangeFeed as ChangeFeed
+    from engine.operations.watching import Topic as Topic
+    from engine.rules.breaker import BreakerState as BreakerState
+    from engine.rules.canonical import ChainResult as ChainResult
+    from engine.rules.durations import compact_duration as compact_duration
     from engine.rules.durations import format_duration as format_duration
     from engine.rules.durations import format_size as format_size
     from engine.rules.durations import parse_duration_ms as parse_duration_ms
+    from engine.rules.durations import parse_size as parse_size
     from engine.rules.durations import parse_time_ms as parse_time_ms
     from engine.rules.durations import rfc3339 as rfc3339
+    from engine.rules.explain import Explanation as Explanation
+    from engine.rules.explain import Line as ExplanationLine
     from engine.rules.filters import AUDIT as AUDIT_FIELDS
     from engine.rules.filters import OUTBOX as OUTBOX_FIELDS
+    from engine.rules.filters import Dialect as Dialect
+    from engine.rules.filters import Filter as Filter
+    from engine.rules.filters import Term as Term
     from engine.rules.filters import complete as complete_filter
+    from engine.rules.filters import format as format_filter
+    from engine.rules.filters import parse as parse_filter
+    from engine.rules.filters import word_start as filter_word_start
+    from engine.rules.orders import Order as Order
+    from engine.rules.orders import Place as Place
+    from engine.rules.orders import place_of as place_of
     from engine.rules.redact import Redactor as Redactor
+    from engine.rules.scopes import scope_of as scope_of
+    from engine.rules.states import TRANSITIONS as TRANSITIONS
     from engine.rules.states import accepts as accepts
     from engine.rules.states import why_not as why_not
     from engine.rules.text import safe_block as safe_block
     from engine.rules.text import safe_line as safe_line
     from engine.rules.text import suggest as suggest
+    from engine.store.lanes import Lane as Lane
+    from engine.store.leader import Leader as Leader
 
 __all__ = [  # renamed on the way, which "as" alone does not hand on
     "AUDIT_FIELDS",
     "LOG_CHANNELS",
     "LOG_LEVELS",
+    "LONGEST_HOLD_MS",
     "OUTBOX_FIELDS",
     "AuditEntry",
+    "AuditPage",
     "ConfigEntry",
+    "ExplanationLine",
+    "attempt_shape",
+    "check_shape",
     "complete_filter",
     "config_entries",
     "config_warnings",
     "configure_logs",
+    "content_shape",
+    "detail_shape",
+    "entry_shape",
+    "filter_word_start",
+    "format_filter",
     "get_log",
+    "hold_shape",
     "load_settings",
     "load_settings_light",
+    "message_shape",
+    "parse_filter",
     "read_log",
 ]
 
@@ -105,12 +168,17 @@ _HOMES = {
     "engine.clock": ("SystemClock",),
     "engine.engine": ("Engine",),
     "engine.errors": (
+        "AlreadyOwned",
         "BadInput",
         "ChronosError",
         "ConfigError",
+        "DatabaseBusy",
         "DatabaseUnusable",
+        "DeadlineExceeded",
+        "Degraded",
         "NotFound",
         "NotPossible",
+        "StorageFull",
         "TryAgain",
     ),
     "engine.host.config.checks": ("config_warnings=warnings",),
@@ -132,32 +200,71 @@ _HOMES = {
         "Attachment",
         "Attempt",
         "Content",
+        "FINAL_STATES",
         "Hold",
         "Message",
         "NewMessage",
         "OnUncertain",
         "Priority",
+        "ProbeStep",
+        "Role",
+        "RouteStep",
         "Settings",
         "State",
+        "TargetSpec",
     ),
-    "engine.operations.acts": ("Action",),
-    "engine.operations.auditing": ("AuditEntry=Entry",),
+    "engine.operations.activity": ("Activity", "MINUTE_MS"),
+    "engine.operations.acts": ("Act", "Action", "UNDOABLE"),
+    "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),
     "engine.operations.bulk": ("Bulk", "Frozen"),
     "engine.operations.configuring": ("load_settings=load", "load_settings_light=load_light"),
     "engine.operations.enqueue": ("Enqueued",),
     "engine.operations.health": ("Check", "Level"),
-    "engine.operations.reading": ("Detail", "Page", "TargetState"),
+    "engine.operations.holding": ("LONGEST_HOLD_MS=LONGEST_MS",),
+    "engine.operations.reading": ("COUNT_MOST", "Detail", "Page", "TargetState"),
+    "engine.operations.shapes": (
+        "attempt_shape=attempt",
+        "check_shape=check",
+        "content_shape=content",
+        "detail_shape=detail",
+        "entry_shape=entry",
+        "hold_shape=hold",
+        "message_shape=message",
+        "priority_word",
+    ),
+    "engine.operations.situation": ("Incident", "Owner", "Situation"),
+    "engine.operations.sorting": ("SortedPage",),
+    "engine.operations.watching": ("ChangeFeed", "Topic"),
+    "engine.rules.breaker": ("BreakerState",),
+    "engine.rules.canonical": ("ChainResult",),
     "engine.rules.durations": (
+        "compact_duration",
         "format_duration",
         "format_size",
         "parse_duration_ms",
+        "parse_size",
         "parse_time_ms",
         "rfc3339",
     ),
-    "engine.rules.filters": ("AUDIT_FIELDS=AUDIT", "OUTBOX_FIELDS=OUTBOX", "complete_filter=complete"),
+    "engine.rules.explain": ("Explanation", "ExplanationLine=Line"),
+    "engine.rules.filters": (
+        "AUDIT_FIELDS=AUDIT",
+        "Dialect",
+        "Filter",
+        "OUTBOX_FIELDS=OUTBOX",
+        "Term",
+        "complete_filter=complete",
+        "filter_word_start=word_start",
+        "format_filter=format",
+        "parse_filter=parse",
+    ),
+    "engine.rules.orders": ("Order", "Place", "place_of"),
     "engine.rules.redact": ("Redactor",),
-    "engine.rules.states": ("accepts", "why_not"),
+    "engine.rules.scopes": ("scope_of",),
+    "engine.rules.states": ("TRANSITIONS", "accepts", "why_not"),
     "engine.rules.text": ("safe_block", "safe_line", "suggest"),
+    "engine.store.lanes": ("Lane",),
+    "engine.store.leader": ("Leader",),
 }
 """Module → its names here; "ours=theirs" where a name alone would say too little."""
 

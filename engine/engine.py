@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from engine import __version__
 from engine.errors import AlreadyOwned, ConfigError, TryAgain
-from engine.intake import Intake
-from engine.model import Content, Hold, Role
-from engine.operations import acts, bulk, configuring, holding, housekeeping, reading
+from engine.model import Hold, Role
+from engine.operations import acts, bulk, configuring, holding, housekeeping
 from engine.operations.acts import Act, Action
 from engine.operations.bulk import Bulk, Frozen, Progress
 from engine.operations.context import writable
+from engine.showing import Showing
 from engine.store import audit, leader
 from engine.store.tx import Tx
 
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from engine.channels.base import Channel
     from engine.dispatcher import Dispatcher
     from engine.model import ProbeStep, TargetSpec
-    from engine.operations.auditing import Entry
     from engine.operations.health import Check
-    from engine.operations.watching import ChangeFeed
-    from engine.rules.canonical import ChainResult
-    from engine.rules.explain import Explanation
 
 _SWITCH_INTERVAL_S = 0.000_5
 """How long a thread may keep the interpreter from the others. With Python's 5 ms the dispatcher, and a cockpit's keys,
@@ -38,7 +34,7 @@ DRAIN_MS = 4_500
 """Of the 5 s that a shutdown may take; the rest is for recording and closing."""
 
 
-class Engine(Intake):
+class Engine(Showing):
     """One data directory, opened. Until `start` it only takes and shows; after it one process delivers.
 
     Every method may be called from any thread. What is not possible raises a ChronosError with one line of text.
@@ -46,7 +42,6 @@ class Engine(Intake):
 
     # Own or attach
 
-    role = Role.ATTACHED
     _dispatcher: Dispatcher | None = None
     _ended = False
 
@@ -198,33 +193,7 @@ class Engine(Intake):
         if self._dispatcher is not None:
             self._dispatcher.wake()
 
-    # The outbox
-
-    def page(
-        self, expression: str = "", *, limit: int = 50, cursor: int | None = None, newest_first: bool = True
-    ) -> reading.Page:
-        """One page by the shared filter language; see operations.reading.page."""
-        return reading.page(self.context, expression, limit=limit, cursor=cursor, newest_first=newest_first)
-
-    def count(self, expression: str) -> int:
-        """How many match, counted up to reading.COUNT_MOST."""
-        return reading.count(self.context, expression)
-
-    def counts(self) -> dict[str, int]:
-        """How many messages stand in each state."""
-        return reading.counts(self.context)
-
-    def detail(self, handle: int | str) -> reading.Detail:
-        """One message by number or uid. Raises NotFound."""
-        return reading.detail(self.context, handle)
-
-    def content(self, handle: int | str) -> Content:
-        """What a message says. Raises NotFound."""
-        return reading.content(self.context, handle)
-
-    def explain(self, handle: int | str) -> Explanation:
-        """A message's story: what happened, where it stands, what to do. Raises NotFound."""
-        return reading.explained(self.context, handle)
+    # Acts on the outbox
 
     def act(self, action: Action, handle: int | str) -> Act:
         """Do it to one message. Raises NotFound, NotPossible."""
@@ -248,10 +217,6 @@ class Engine(Intake):
         self._wake()
         return done
 
-    def bulks(self) -> list[Bulk]:
-        """The newest bulk acts, newest first."""
-        return self.context.database.read(bulk.recent)
-
     # Holds and targets
 
     def pause(self, scope: str, *, for_ms: int, reason: str = "") -> Hold:
@@ -263,14 +228,6 @@ class Engine(Intake):
         ended = holding.resume(self.context, scope)
         self._wake()
         return ended
-
-    def holds(self) -> list[Hold]:
-        """The holds in force."""
-        return reading.holds(self.context)
-
-    def targets(self) -> list[reading.TargetState]:
-        """Every configured target and how it fares."""
-        return reading.targets(self.context)
 
     def enable_target(self, name: str) -> bool:
         """Close a target's breaker and lift a disable; return whether there was anything to lift."""
@@ -293,65 +250,8 @@ class Engine(Intake):
         finally:
             channel.close()
 
-    # Truth
-
-    def audit_page(self, expression: str = "", *, limit: int = 50, before: int | None = None) -> list[Entry]:
-        """Entries of the audit log that match, newest first."""
-        from engine.operations import auditing
-
-        return auditing.page(self.context, expression, limit=limit, before=before)
-
-    def audit_verify(self, progress: Callable[[int, int], None] | None = None) -> ChainResult:
-        """Recompute the whole chain."""
-        from engine.operations import auditing
-
-        return auditing.verify(self.context, progress)
-
-    def audit_export(self, since_ms: int | None = None) -> Iterator[str]:
-        """The audit log as JSON Lines, oldest first."""
-        from engine.operations import auditing
-
-        return auditing.export(self.context, since_ms)
-
-    def status(self) -> dict[str, Any]:
-        """The situation in one document: who delivers, counts, the oldest due, holds, targets in trouble, incidents."""
-        from engine.operations import health
-
-        return health.status(self.context, self.owner())
-
-    def health(self) -> list[Check]:
-        """Every check with value, threshold and what to do about it."""
-        from engine.operations import health
-
-        return health.checks(self.context, self.paths, self.owner(), self._env)
-
     def doctor(self, *, fix: bool = False) -> list[Check]:
         """The slow checks too: quick_check, foreign keys, settings. `fix` mends what is safe to mend."""
         from engine.operations import doctor
 
         return doctor.examine(self.context, self.paths, self._lock, self._env, fix=fix)
-
-    def changes(self) -> ChangeFeed:
-        """A change feed for one thread of a front end."""
-        from engine.operations.watching import ChangeFeed
-
-        return ChangeFeed(self.context.database)
-
-    def wait_until_settled(self, handle: int | str, timeout_ms: int) -> reading.Detail:
-        """Return the message once it is in a final state or uncertain, or as it is when the time is over."""
-        from engine.model import FINAL_STATES, State
-
-        feed = self.changes()
-        try:
-            give_up_ms = self.context.clock.monotonic_ms() + timeout_ms
-            found = self.detail(handle)
-            while found.message.state not in FINAL_STATES | {State.UNCERTAIN}:
-                if self.context.clock.monotonic_ms() >= give_up_ms:
-                    break
-                if feed.poll():
-                    found = self.detail(handle)
-                else:
-                    time.sleep(0.02)  # other processes commit without telling us; data_version is what there is to poll
-            return found
-        finally:
-            feed.close()

@@ -13,10 +13,13 @@ from engine.rules.canonical import GENESIS, ChainResult, verify_chain
 from engine.rules.durations import rfc3339
 from engine.rules.filters import AUDIT, Filter, Term
 from engine.store import audit
-from engine.store.audit import Stored
+from engine.store.audit import Span, Stored
 from engine.store.tx import Tx
 
 _SLICE = 2_000
+_LONGEST_STEP = 20_000
+PATIENCE_MS = 150
+"""How long one look may walk through entries that do not match, before it says how far it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +53,125 @@ def _entry(stored: Stored) -> Entry:
 
 
 def page(context: Context, expression: str = "", *, limit: int = 50, before: int | None = None) -> list[Entry]:
-    """Return up to `limit` entries that match, newest first. Raises BadInput for a bad expression."""
-    terms = filters.parse(expression, AUDIT)
+    """Return up to `limit` entries that match, newest first, however long it takes to find them.
+
+    Raises BadInput for a bad expression.
+    """
     found: list[Entry] = []
-    cursor = before if before is not None else 1 << 62
-    while len(found) < limit:
-        start = cursor
-        batch = context.database.read(lambda tx, start=start: _batch(tx, terms, start))  # type: ignore[misc]
-        entries = (_entry(stored) for stored in batch)
-        found += [entry for entry in entries if _matches(entry, terms, context.clock.now_ms())][: limit - len(found)]
-        if len(batch) < _SLICE:
-            break
-        cursor = batch[-1].seq
-    return found
+    while True:
+        part = look(context, expression, limit=limit - len(found), before=before)
+        found += part.entries
+        if part.walked_to is None:
+            return found
+        before = part.walked_to
 
 
-def _batch(tx: Tx, terms: Filter, before: int) -> list[Stored]:
-    """Read the next entries that may match, newest first: by an index where a term has one, else simply the next."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries as they stand in the list, newest first. at_end: nothing more matches in the direction that was read in.
+
+    walked_to: the time was over before the page was full or the log's end reached: everything up to this entry was
+    looked at, and the next call goes on behind it, with it as `before` (or `after`, reading towards newer entries).
+    """
+
+    entries: tuple[Entry, ...]
+    at_end: bool
+    walked_to: int | None = None
+
+
+def look(
+    context: Context,
+    expression: str | Filter = "",
+    *,
+    limit: int = 50,
+    before: int | None = None,
+    after: int | None = None,
+    from_oldest: bool = False,
+    within_ms: int = PATIENCE_MS,
+) -> Page:
+    """Return up to `limit` entries that match: the newest; with `before`, the newest of those older than an entry; with
+    `after`, the oldest of those newer than one; with `from_oldest`, the oldest of all. Takes about `within_ms` at most,
+    and says how far it came.
+
+    Raises BadInput for a bad expression.
+    """
+    terms = filters.parse(expression, AUDIT) if isinstance(expression, str) else expression
+    upwards = from_oldest or after is not None
+    now_ms = context.clock.now_ms()
+    give_up_ms = context.clock.monotonic_ms() + within_ms
+    span = context.database.read(lambda tx: _span(tx, terms, before, after))
+    found: list[Entry] = []
+    step = limit + 1
+    while True:
+        batch, rest = context.database.read(
+            lambda tx, span=span, step=step: _batch(tx, terms, span, now_ms, step, upwards=upwards)  # type: ignore[misc]
+        )
+        for one in map(_entry, batch):
+            if _matches(one, terms, now_ms):
+                found.append(one)
+            if len(found) > limit:
+                break
+        if len(found) > limit or rest is None:
+            shown = found[:limit]
+            return Page(tuple(shown[::-1] if upwards else shown), at_end=len(found) <= limit)
+        span, step = rest, min(step * 4, _LONGEST_STEP)
+        if context.clock.monotonic_ms() >= give_up_ms:
+            walked_to = span.after if upwards else span.before
+            return Page(tuple(found[::-1] if upwards else found), at_end=False, walked_to=walked_to)
+
+
+def _span(tx: Tx, terms: Filter, before: int | None, after: int | None) -> Span:
+    """Return between which entries to look: what the caller and terms on the number leave of the log."""
+    low, high = audit.pruned_seq(tx), audit.head(tx)[0] + 1
+    if before is not None:
+        high = min(high, before)
+    if after is not None:
+        low = max(low, after)
+    for term in terms:
+        if term.field == "seq" and not term.negated:
+            if term.op in {">", ">=", "="}:
+                low = max(low, term.number - (term.op != ">"))
+            if term.op in {"<", "<=", "="}:
+                high = min(high, term.number + (term.op != "<"))
+    return Span(low, high)
+
+
+def _batch(
+    tx: Tx, terms: Filter, span: Span, now_ms: int, step: int, *, upwards: bool
+) -> tuple[list[Stored], Span | None]:
+    """Read the next entries that may match, in the direction of reading, and what is left to look at afterwards."""
     positive = {term.field: term for term in terms if not term.negated}
     if "subject" in positive:
         words = dict.fromkeys(positive["subject"].words)
-        found = [stored for word in words for stored in audit.of_subject(tx, word, before, _SLICE)]
+        found = [one for word in words for one in audit.of_subject(tx, word, span, step, upwards=upwards)]
     elif "action" in positive and not any(_is_action(name, positive["action"]) for name in audit.COMMON):
         names = [name for name in audit.rare_actions(tx) if _is_action(name, positive["action"])]
-        found = [stored for name in names for stored in audit.of_action(tx, name, before, _SLICE)]
+        found = [one for name in names for one in audit.of_action(tx, name, span, step, upwards=upwards)]
     else:
-        return audit.page_before(tx, before, _SLICE)
-    return sorted(found, key=lambda stored: stored.seq, reverse=True)[:_SLICE]
+        part, rest = span.split(step, upwards=upwards)
+        return audit.walk(tx, part, _conditions(terms, now_ms), upwards=upwards), rest
+    found = sorted(found, key=lambda stored: stored.seq, reverse=not upwards)[:step]
+    if len(found) < step:
+        return found, None
+    last = found[-1].seq
+    return found, Span(last, span.before) if upwards else Span(span.after, last)
+
+
+def _conditions(terms: Filter, now_ms: int) -> list[tuple[str, str]]:
+    """Return what SQLite can leave out faster than we: names of conditions and their values. It may leave in more."""
+    found = []
+    for term in terms:
+        if term.negated:
+            continue
+        if term.field == "actor" and len(term.words) == 1:
+            found.append(("audit.by_actor", term.words[0]))
+        elif term.field == "since" or (term.field == "age" and term.op in {"<", "<="}):
+            found.append(("audit.not_before", rfc3339(term.number if term.field == "since" else now_ms - term.number)))
+        elif term.field == "age":
+            found.append(("audit.not_after", rfc3339(now_ms - term.number)))
+        elif term.field == "text":
+            found += [("audit.with_text", word) for word in term.words if word.isascii()]
+    return found
 
 
 def _is_action(action: str, term: Term) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.clock import Clock
-from engine.errors import NotFound, NotPossible
+from engine.errors import NotPossible
 from engine.model import Settings, TargetSpec
 from engine.store.database import Database
 
@@ -53,21 +53,6 @@ def recorded(target: str) -> str:
     """Return a target as the audit log names it for ever: an ad hoc URL without its query, which may hold a token."""
     address, question_mark, _query = target.partition("?")
     return f"{address}?…" if question_mark else target
-
-
-def unknown_target(settings: Settings, name: str) -> NotFound:
-    """Return the error for a target that nobody configured."""
-    from engine.rules.text import suggest
-
-    known = [*settings.targets, *settings.routes]
-    guess = suggest(name, known)
-    if guess:
-        hint = f"did you mean {guess}?"
-    elif known:
-        hint = "'chronos target list' names them"
-    else:
-        hint = "none is configured yet; 'chronos config path' names the file"
-    return NotFound(f"no target or route {name!r}; {hint}")
 
 
 def writable(context: Context) -> None:

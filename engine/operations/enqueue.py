@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from engine.errors import BadInput, IdempotencyConflict, NotPossible
 from engine.model import Message, NewMessage, RouteStep, Settings, State, TargetSpec
 from engine.operations import ordering
-from engine.operations.context import Context, recorded, target_spec, unknown_target
+from engine.operations.context import Context, recorded, target_spec
 from engine.rules.identity import content_hash, new_uid
+from engine.rules.scopes import unknown_target
 from engine.store import audit, messages
 from engine.store.tx import Tx
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from engine.host.paths import Paths
 from engine.model import State
-from engine.operations import lanekeeping, reading
+from engine.operations import reading
 from engine.operations.context import Context
+from engine.operations.situation import Situation
 from engine.rules.durations import format_duration, format_size, rfc3339
-from engine.store import audit, lanes, leader, messages
-from engine.store.tx import Tx
+from engine.store import leader, messages
 
 _LATE_WARNING_MS = 5 * 60_000
 _LATE_CRITICAL_MS = 60 * 60_000
@@ -47,39 +47,36 @@ class Check:
     advice: str = ""
 
 
-def status(context: Context, owner: dict[str, Any] | None) -> dict[str, Any]:
+def status(now: Situation) -> dict[str, Any]:
     """Return the situation in one document; times in RFC 3339."""
-    now_ms = context.clock.now_ms()
-
-    def work(tx: Tx) -> dict[str, Any]:
-        head_seq, head_hash = audit.head(tx)
-        return {
-            "instance": context.settings.instance,
-            "engine": _engine(leader.read(tx), owner),
-            "counts": messages.counts(tx),
-            "oldest_due": _time(reading.oldest_due_ms(tx, now_ms)),
-            "holds": [
-                {"scope": hold.scope, "until": rfc3339(hold.until_ms), "reason": hold.reason, "by": hold.actor}
-                for hold in lanes.active_holds(tx, now_ms)
-            ],
-            "targets_in_trouble": {
-                name: words
-                for name, lane in lanes.all_lanes(tx).items()
-                if (words := lanekeeping.words(lane, now_ms)) is not None
-            },
-            "incidents": [
-                {"kind": row[1], "subject": row[2], "detail": row[3], "last": rfc3339(row[6]), "count": row[7]}
-                for row in lanes.open_incidents(tx)
-            ],
-            "audit": {"seq": head_seq, "hash": head_hash},
-        }
-
-    found = context.database.read(work)
-    return {**found, "degraded": context.database.degraded}
+    return {
+        "instance": now.instance,
+        "engine": _engine(now),
+        "counts": dict(now.counts),
+        "oldest_due": _time(now.oldest_due_ms),
+        "holds": [
+            {"scope": hold.scope, "until": rfc3339(hold.until_ms), "reason": hold.reason, "by": hold.actor}
+            for hold in now.holds
+        ],
+        "targets_in_trouble": dict(now.troubles),
+        "incidents": [
+            {
+                "kind": one.kind,
+                "subject": one.subject,
+                "detail": one.detail,
+                "last": rfc3339(one.last_ms),
+                "count": one.count,
+            }
+            for one in now.incidents
+        ],
+        "audit": {"seq": now.audit_seq, "hash": now.audit_hash},
+        "degraded": now.degraded,
+    }
 
 
-def _engine(row: leader.Leader, owner: dict[str, Any] | None) -> dict[str, Any]:
-    if owner is None:
+def _engine(now: Situation) -> dict[str, Any]:
+    row = now.leader
+    if now.owner is None:
         return {
             "running": False,
             "pid": None,
@@ -89,8 +86,8 @@ def _engine(row: leader.Leader, owner: dict[str, Any] | None) -> dict[str, Any]:
         }
     return {
         "running": True,
-        "pid": owner.get("pid"),
-        "mode": owner.get("mode"),
+        "pid": now.owner.pid,
+        "mode": now.owner.mode or None,
         "epoch": row.epoch,
         "state": row.state,
         "version": row.version,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from engine.errors import BadInput, NotFound
 from engine.model import Hold
-from engine.operations.context import Context, unknown_target, writable
+from engine.operations.context import Context, writable
 from engine.rules.durations import rfc3339
+from engine.rules.scopes import check_scope
 from engine.store import audit, lanes
 from engine.store.tx import Tx
 
 LONGEST_MS = 7 * 86_400_000
 """A hold that outlives a week is a forgotten one."""
-
-_KINDS = ("channel", "target", "template")
 
 
 def pause(context: Context, scope: str, *, for_ms: int, reason: str = "") -> Hold:
@@ -21,7 +20,7 @@ def pause(context: Context, scope: str, *, for_ms: int, reason: str = "") -> Hol
     Raises BadInput for a scope that is none or a time that is no time, NotFound for an unknown target.
     """
     writable(context)
-    check_scope(context, scope)
+    check_scope(context.settings, scope)
     if not 0 < for_ms <= LONGEST_MS:
         raise BadInput("a pause lasts from a moment to 7d; pause again to prolong it")
     reason = reason.strip()[:200]
@@ -63,21 +62,6 @@ def resume(context: Context, scope: str | None = None) -> list[str]:
         return held
 
     return context.database.write(work)
-
-
-def check_scope(context: Context, scope: str) -> None:
-    """Raise BadInput or NotFound unless `scope` is all, channel:X, target:X or template:X."""
-    kind, colon, name = scope.partition(":")
-    if scope == "all":
-        return
-    if not colon or kind not in _KINDS or not name or len(scope) > 200 or not scope.isprintable():
-        raise BadInput(f"scope {scope!r:.60}: use all, channel:email, target:ops or template:x")
-    settings = context.settings
-    if kind == "target" and name not in settings.targets and ":" not in name:
-        if name in settings.routes:
-            steps = ", ".join(f"target:{step.target}" for step in settings.routes[name])
-            raise BadInput(f"{name} is a route; hold its targets: {steps}")
-        raise unknown_target(settings, name)
 
 
 def _end_run_out(tx: Tx, now_ms: int) -> int:

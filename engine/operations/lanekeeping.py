@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from engine.errors import Sent
 from engine.model import DELIVERED, Message, Outcome, RetryPolicy, TargetSpec
-from engine.operations.context import Context, target_spec, unknown_target, writable
+from engine.operations.context import Context, target_spec, writable
 from engine.rules import breaker, rate
 from engine.rules.breaker import BreakerState
 from engine.rules.decide import ABANDONED
 from engine.rules.durations import format_duration, rfc3339
+from engine.rules.scopes import unknown_target
 from engine.store import audit, lanes
 from engine.store.lanes import Lane
 from engine.store.tx import Tx

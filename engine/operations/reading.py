@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.model import Attempt, Content, Hold, Message, TargetSpec
+from engine.errors import NotFound
+from engine.model import Attachment, Attempt, Content, Hold, Message, TargetSpec
 from engine.operations import acts, lanekeeping, ordering
 from engine.operations.context import Context, target_spec
 from engine.rules import filters
@@ -92,6 +94,24 @@ def detail(context: Context, handle: int | str) -> Detail:
 def content(context: Context, handle: int | str) -> Content:
     """Return what a message says, attachments with their bytes. Raises NotFound."""
     return context.database.read(lambda tx: messages.content(tx, acts.find(tx, handle).id))
+
+
+def attachment(context: Context, handle: int | str, position: int) -> Attachment:
+    """Return one attachment with its bytes, by its position from 0. Raises NotFound."""
+
+    def work(tx: Tx) -> Attachment:
+        message = acts.find(tx, handle)
+        found = messages.attachment(tx, message.id, position)
+        if found is None:
+            raise NotFound(f"message #{message.id} has no attachment {position}; 'chronos outbox show' lists them")
+        return found
+
+    return context.database.read(work)
+
+
+def tags_of(context: Context, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return the tags of many messages by their numbers, sorted; () for one without."""
+    return context.database.read(lambda tx: messages.tags_of(tx, ids))
 
 
 def explained(context: Context, handle: int | str) -> Explanation:

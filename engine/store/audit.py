@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.rules.canonical import GENESIS, canonical_json, entry_hash
@@ -21,6 +21,23 @@ class Stored(NamedTuple):
     seq: int
     body: str
     hash: str
+
+
+class Span(NamedTuple):
+    """The entries between two, these not among them."""
+
+    after: int
+    before: int
+
+    def split(self, n: int, *, upwards: bool) -> tuple[Span, Span | None]:
+        """Return the first `n` numbers, seen from where the reading begins, and the rest; None when nothing is left."""
+        if self.before - self.after - 1 <= n:
+            return self, None
+        if upwards:
+            middle = self.after + n
+            return Span(self.after, middle + 1), Span(middle, self.before)
+        middle = self.before - n
+        return Span(middle - 1, self.before), Span(self.after, middle)
 
 
 def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> int:
@@ -55,24 +72,46 @@ def page_after(tx: Tx, after: int, n: int) -> list[Stored]:
     return [Stored(*row) for row in tx.rows("audit.page_after", {"after": after, "n": n})]
 
 
-def page_before(tx: Tx, before: int, n: int) -> list[Stored]:
-    """Return up to `n` entries, newest first."""
-    return [Stored(*row) for row in tx.rows("audit.page_before", {"before": before, "n": n})]
+def walk(tx: Tx, span: Span, conditions: Sequence[tuple[str, str]], *, upwards: bool) -> list[Stored]:
+    """Return the entries of a span that may match. conditions: named ones with their value; the rest is looked at."""
+    clauses = ["seq > :after AND seq < :before"]
+    params: dict[str, object] = {"after": span.after, "before": span.before}
+    for number, (name, value) in enumerate(conditions):
+        params[f"v{number}"] = _like(value) if name == "audit.with_text" else value
+        clauses.append(tx.text(name).format(f":v{number}"))
+    order = "ORDER BY seq ASC" if upwards else "ORDER BY seq DESC"
+    sql = " ".join((tx.text("audit.walk"), " AND ".join(clauses), order))
+    return [Stored(*row) for row in tx.search(sql, params)]
 
 
-def of_subject(tx: Tx, subject: str, before: int, n: int) -> list[Stored]:
-    """Return up to `n` entries about one thing, newest first."""
-    return [Stored(*row) for row in tx.rows("audit.of_subject", {"subject": subject, "before": before, "n": n})]
+def _like(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
 
 
-def of_action(tx: Tx, action: str, before: int, n: int) -> list[Stored]:
-    """Return up to `n` entries of one of the rare actions, newest first."""
-    return [Stored(*row) for row in tx.rows("audit.of_action", {"action": action, "before": before, "n": n})]
+def of_subject(tx: Tx, subject: str, span: Span, n: int, *, upwards: bool) -> list[Stored]:
+    """Return up to `n` entries about one thing, newest first; upwards: oldest first."""
+    params = {"subject": subject, "after": span.after, "before": span.before, "n": n}
+    return [Stored(*row) for row in tx.rows("audit.of_subject_up" if upwards else "audit.of_subject", params)]
+
+
+def of_action(tx: Tx, action: str, span: Span, n: int, *, upwards: bool) -> list[Stored]:
+    """Return up to `n` entries of one of the rare actions, newest first; upwards: oldest first."""
+    params = {"action": action, "after": span.after, "before": span.before, "n": n}
+    return [Stored(*row) for row in tx.rows("audit.of_action_up" if upwards else "audit.of_action", params)]
 
 
 def rare_actions(tx: Tx) -> list[str]:
     """Return the actions in the log other than COMMON."""
     return [row[0] for row in tx.rows("audit.rare_actions")]
+
+
+def actors(tx: Tx) -> list[str]:
+    """Return who did something lately: in the newest entries, and in the newest of each of the rare actions."""
+    found = {row[0] for row in tx.rows("audit.actors")}
+    for action in rare_actions(tx):
+        found.update(row[0] for row in tx.rows("audit.actors_of", {"action": action}))
+    return sorted(found)
 
 
 def pruned_seq(tx: Tx) -> int:

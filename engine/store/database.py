@@ -235,13 +235,14 @@ class Database:
 
     # Reading
 
-    def read(self, work: Callable[[Tx], T]) -> T:
+    def read(self, work: Callable[[Tx], T], *, within_ms: int | None = None) -> T:
         """Run `work` against one consistent snapshot on a connection that cannot write.
 
+        within_ms: its deadline, instead of the one for statements.
         Raises what `work` raises; DatabaseBusy when every connection is taken, DeadlineExceeded past the deadline.
         """
         with self._reader() as connection:
-            deadline = time.monotonic() + self.options.statement_ms / 1000
+            deadline = time.monotonic() + (self.options.statement_ms if within_ms is None else within_ms) / 1000
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
             connection.execute("BEGIN")
             try:

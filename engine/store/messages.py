@@ -91,6 +91,20 @@ def attachment_names(tx: Tx, message_id: int) -> list[tuple[str, str, int]]:
     return [(name, kind, size) for name, kind, size in tx.rows("messages.attachment_names", {"id": message_id})]
 
 
+def attachment(tx: Tx, message_id: int, position: int) -> Attachment | None:
+    """Return one attachment with its bytes, or None."""
+    row = tx.row("messages.attachment", {"id": message_id, "position": position})
+    return Attachment(*row) if row else None
+
+
+def tags_of(tx: Tx, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return the tags of each message, sorted; () for one without."""
+    found: dict[int, tuple[str, ...]] = dict.fromkeys(ids, ())
+    for message_id, tag in tx.rows("messages.tags_of", {"ids": json.dumps(list(ids))}):
+        found[message_id] += (tag,)
+    return found
+
+
 def tags(tx: Tx, message_id: int) -> tuple[str, ...]:
     """Return the message's tags, sorted."""
     return tuple(row[0] for row in tx.rows("messages.tags", {"id": message_id}))
@@ -127,3 +141,9 @@ def move(
         "finished_ms": finished_ms,
     }
     return tx.run("messages.move", params) == 1
+
+
+def ended_by_step(tx: Tx, state: State, start_ms: int, end_ms: int, step_ms: int) -> dict[int, int]:
+    """Return how many came to a final state in each step of a span, by the step's number; empty steps are left out."""
+    params = {"state": state.value, "start_ms": start_ms, "end_ms": end_ms, "step_ms": step_ms}
+    return {step: n for step, n in tx.rows("messages.ended_by_step", params)}  # noqa: C416 - typed

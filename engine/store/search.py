@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.model import Message, Priority
 from engine.rules.filters import Filter, Term
 from engine.store import messages
-from engine.store.tx import Row, Tx
+from engine.store.tx import Params, Row, Tx
 
 _FIRST = 0
 _LAST = 1 << 62
@@ -29,9 +30,10 @@ _TABLE = "messages AS m"
 # CROSS: SQLite must not turn the order round; the words are the rare thing, and their rows come sorted by id.
 _BY_TEXT = "search CROSS JOIN messages AS m ON m.id = search.rowid"
 _BY_TAG = "tags AS t CROSS JOIN messages AS m ON m.id = t.message_id"
-_BY_DUE = f"{_TABLE} INDEXED BY messages_due"
-_BY_UNREADY = f"{_TABLE} INDEXED BY messages_unready"
-_MOST_PAIRS = 500
+BY_DUE = f"{_TABLE} INDEXED BY messages_due"
+BY_UNREADY = f"{_TABLE} INDEXED BY messages_unready"
+BY_FINISHED = f"{_TABLE} INDEXED BY messages_finished"
+MOST_TARGETS = 500
 _PLAIN = {"channel", "target", "template", "route", "priority", "key", "order", "collapse", "uid", "id", "tag"}
 
 
@@ -60,10 +62,9 @@ def page(
 ) -> list[Message]:
     """Return up to `limit` messages with `after` < id < `before`, in order of id. Keyset paging: no OFFSET anywhere."""
     rows = {}
+    order = "DESC" if newest_first else "ASC"
     for branch, driver in _branches(tx, terms):
-        for row in _run(
-            tx, "search.columns", branch, driver, now_ms, (after, before), limit, newest_first=newest_first
-        ):
+        for row in _run(tx, "search.columns", branch, driver, now_ms, (after, before), limit, order):
             rows[row[0]] = row
     ordered = sorted(rows.values(), key=lambda row: row[0], reverse=newest_first)
     return [messages.from_row(row) for row in ordered[:limit]]
@@ -73,9 +74,19 @@ def count(tx: Tx, terms: Filter, *, now_ms: int, most: int) -> int:
     """Return how many match, counted up to `most`."""
     found: set[int] = set()
     for branch, driver in _branches(tx, terms):
-        rows = _run(tx, "search.ids", branch, driver, now_ms, (_FIRST, _LAST), most, newest_first=True)
+        rows = _run(tx, "search.ids", branch, driver, now_ms, (_FIRST, _LAST), most, "")
         found.update(row[0] for row in rows)
     return min(len(found), most)
+
+
+def keys(tx: Tx, terms: Filter, columns: str, *, now_ms: int, most: int) -> dict[int, Any]:
+    """Return the second column of `columns` by the id of all that match; of more than `most`, at least `most`."""
+    found: dict[int, Any] = {}
+    for branch, driver in _branches(tx, terms):
+        found.update(_run(tx, columns, branch, driver, now_ms, (_FIRST, _LAST), most, ""))
+        if len(found) >= most:
+            break
+    return found
 
 
 def ids(tx: Tx, terms: Filter, *, now_ms: int) -> Iterator[int]:
@@ -84,7 +95,7 @@ def ids(tx: Tx, terms: Filter, *, now_ms: int) -> Iterator[int]:
     while True:
         found: set[int] = set()
         for branch, driver in _branches(tx, terms):
-            rows = _run(tx, "search.ids", branch, driver, now_ms, (after, _LAST), _FREEZE_SLICE, newest_first=False)
+            rows = _run(tx, "search.ids", branch, driver, now_ms, (after, _LAST), _FREEZE_SLICE, "ASC")
             found.update(row[0] for row in rows)
         ordered = sorted(found)[:_FREEZE_SLICE]
         yield from ordered
@@ -93,33 +104,38 @@ def ids(tx: Tx, terms: Filter, *, now_ms: int) -> Iterator[int]:
         after = ordered[-1]
 
 
-def _run(
-    tx: Tx,
-    columns: str,
-    terms: Filter,
-    driver: str,
-    now_ms: int,
-    span: tuple[int, int],
-    limit: int,
-    *,
-    newest_first: bool,
+def walk(
+    tx: Tx, columns: str, driver: str, fixed: tuple[str, Params], terms: Filter, *, now_ms: int, order: str, limit: int
 ) -> list[Row]:
+    """Return rows of an index in its own order. fixed: the condition that the index serves; terms: row by row."""
+    where = _Where([fixed[0]], {**fixed[1]})
+    _add_terms(tx, where, terms, now_ms)
+    sql = f"{columns} FROM {driver} WHERE {' AND '.join(where.clauses)} ORDER BY {order} LIMIT {where.bind(limit)}"
+    return tx.search(sql, where.params)
+
+
+def _run(
+    tx: Tx, columns: str, terms: Filter, driver: str, now_ms: int, span: tuple[int, int], limit: int, order: str
+) -> list[Row]:
+    """order: "ASC" or "DESC" by id; "" as they come, where all are wanted."""
     where = _Where()
     by = {_BY_TEXT: "search.rowid", _BY_TAG: "t.message_id"}.get(driver, "m.id")
     # One lower bound: of two, SQLite would seek by the first and walk the rest.
     after = max([span[0], *(term.number for term in terms if term.field == "behind")])
     where.clauses.append(f"{by} > {where.bind(after)} AND {by} < {where.bind(span[1])}")
+    _add_terms(tx, where, [term for term in terms if term.field != "behind"], now_ms)
+    sorting = f"ORDER BY {by} {order}" if order else ""
+    found = f"FROM {driver} WHERE {' AND '.join(where.clauses)} {sorting} LIMIT {where.bind(limit)}"
+    if driver == BY_DUE and order:
+        # messages_due is not in order of id: sort bare ids, then read the rows of the few that are shown.
+        found = f"FROM {_TABLE} WHERE m.id IN (SELECT m.id {found}) {sorting}"
+    return tx.search(f"{tx.text(columns)} {found}", where.params)
+
+
+def _add_terms(tx: Tx, where: _Where, terms: Iterable[Term], now_ms: int) -> None:
     for term in terms:
-        if term.field == "behind":
-            continue
         clause = _clause(tx, term, where, now_ms)
         where.clauses.append(f"NOT ifnull(({clause}), 0)" if term.negated else f"({clause})")
-    order = f"ORDER BY {by} {'DESC' if newest_first else 'ASC'}"
-    found = f"FROM {driver} WHERE {' AND '.join(where.clauses)} {order} LIMIT {where.bind(limit)}"
-    if driver == _BY_DUE:
-        # messages_due is not in order of id: sort bare ids, then read the rows of the few that are shown.
-        found = f"FROM {_TABLE} WHERE m.id IN (SELECT m.id {found}) {order}"
-    return tx.search(f"{tx.text(columns)} {found}", where.params)
 
 
 def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
@@ -161,7 +177,7 @@ def _tag_branches(terms: Filter, tag: Term) -> list[tuple[Filter, str]]:
 def _state_branches(terms: Filter, word: str) -> list[tuple[Filter, str]]:
     if word != "queued":
         return [(terms, f"{_TABLE} INDEXED BY messages_{word}")]
-    return [((*terms, Term("ready", "=", 1)), _BY_DUE), ((*terms, Term("unready", "=", 1)), _BY_UNREADY)]
+    return [((*terms, Term("ready", "=", 1)), BY_DUE), ((*terms, Term("unready", "=", 1)), BY_UNREADY)]
 
 
 def _place_branches(tx: Tx, terms: Filter, channel: Term | None, target: Term | None) -> list[tuple[Filter, str]]:
@@ -169,14 +185,43 @@ def _place_branches(tx: Tx, terms: Filter, channel: Term | None, target: Term | 
     driver = f"{_TABLE} INDEXED BY messages_target"
     rest = tuple(term for term in terms if term is not channel and term is not target)
     if target is not None:
-        channels = channel.words if channel is not None else [row[0] for row in tx.rows("search.channels")]
-        pairs = [(name, word) for name in channels for word in target.words]
+        names = channel.words if channel is not None else channels(tx)
+        pairs = [(name, word) for name in names for word in target.words]
     else:
         assert channel is not None, "asked for where either is named"
-        pairs = [(name, row[0]) for name in channel.words for row in tx.rows("search.targets", {"channel": name})]
-        if len(pairs) > _MOST_PAIRS:
+        pairs = _pairs(tx, channel.words)
+        if len(pairs) > MOST_TARGETS:
             return [(terms, _TABLE)]
     return [((*rest, Term("channel", ":", (name,)), Term("target", ":", (word,))), driver) for name, word in pairs]
+
+
+def _pairs(tx: Tx, names: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name, row[0]) for name in names for row in tx.rows("search.targets", {"channel": name})]
+
+
+def channels(tx: Tx) -> list[str]:
+    """Return every channel that has messages."""
+    return [row[0] for row in tx.rows("search.channels")]
+
+
+def targets(tx: Tx, of: Sequence[str] = ()) -> list[str]:
+    """Return every target that has messages, sorted; `of`: of these channels. Of very many, MOST_TARGETS + 1."""
+    return sorted({target for _channel, target in _pairs(tx, of or channels(tx))})[: MOST_TARGETS + 1]
+
+
+def templates(tx: Tx, most: int) -> list[str]:
+    """Return up to `most` templates that messages were made from."""
+    return [row[0] for row in tx.rows("search.templates", {"most": most})]
+
+
+def routes(tx: Tx, most: int) -> list[str]:
+    """Return up to `most` routes that messages were sent by."""
+    return [row[0] for row in tx.rows("search.routes", {"most": most})]
+
+
+def tags(tx: Tx, most: int) -> list[str]:
+    """Return up to `most` tags that messages have."""
+    return [row[0] for row in tx.rows("search.tags", {"most": most})]
 
 
 def _text_branches(tx: Tx, terms: Filter, text: Term) -> list[tuple[Filter, str]]:

@@ -73,8 +73,12 @@ HOT: list[tuple[str, dict[str, Any], str]] = [
     ("messages.order_waiting", _KEY, "messages_order"),
     ("messages.order_earlier", {"state": "dead", "after": 0, "before": 99_999, **_KEY}, "messages_order"),
     ("retention.old", {"state": "delivered", "before_ms": START_MS - 99_000}, "messages_finished"),
-    ("audit.of_subject", {"subject": "msg_1", "before": 99_999, "n": 50}, "audit_subject"),
-    ("audit.of_action", {"action": "hold.started", "before": 99_999, "n": 50}, "audit_action"),
+    ("search.templates", {"most": 500}, "messages_template"),
+    ("search.routes", {"most": 500}, "messages_route"),
+    ("audit.of_subject", {"subject": "msg_1", "after": 0, "before": 99_999, "n": 50}, "audit_subject"),
+    ("audit.of_subject_up", {"subject": "msg_1", "after": 0, "before": 99_999, "n": 50}, "audit_subject"),
+    ("audit.of_action", {"action": "hold.started", "after": 0, "before": 99_999, "n": 50}, "audit_action"),
+    ("audit.of_action_up", {"action": "hold.started", "after": 0, "before": 99_999, "n": 50}, "audit_action"),
     ("audit.rare_actions", {}, "audit_action"),
 ]
 
@@ -112,6 +116,12 @@ def test_a_hot_statement_does_not_read_through_the_outbox(context: Context, name
 
     context.database.inspect(work)
     assert steps < 30_000
+
+
+def test_the_sparkline_is_counted_in_the_index_alone(context: Context) -> None:
+    params = {"state": "dead", "start_ms": START_MS - 500, "end_ms": START_MS, "step_ms": 60_000}
+    plan = context.database.inspect(lambda connection: _plan(connection, Queries()["messages.ended_by_step"], params))
+    assert plan[0].startswith("SEARCH messages USING COVERING INDEX messages_finished (state=? AND finished_ms>?"), plan
 
 
 PAGES = [

@@ -44,11 +44,18 @@ SELECT m.subject, b.text, b.html, b.data, b.headers
 SELECT a.name, a.content_type, b.content
   FROM attachments AS a JOIN blobs AS b ON b.sha256 = a.sha256 WHERE a.message_id = :id ORDER BY a.position;
 
+-- attachment: a single one.
+SELECT a.name, a.content_type, b.content
+  FROM attachments AS a JOIN blobs AS b ON b.sha256 = a.sha256 WHERE a.message_id = :id AND a.position = :position;
+
 -- attachment_names: without their bytes, for lists.
 SELECT name, content_type, size FROM attachments WHERE message_id = :id ORDER BY position;
 
 -- tags: of one message.
 SELECT tag FROM tags WHERE message_id = :id ORDER BY tag;
+
+-- tags_of: of a page of messages.
+SELECT message_id, tag FROM tags WHERE message_id IN (SELECT value FROM json_each(:ids)) ORDER BY message_id, tag;
 
 -- counts: kept by triggers; GROUP BY state takes seconds at 10 M rows.
 SELECT name, n FROM counts;
@@ -131,3 +138,8 @@ UPDATE messages SET due_ms = :now_ms
 
 -- end_of_route: the configuration no longer has a further step.
 UPDATE messages SET hop_ms = NULL WHERE id = :id;
+
+-- ended_by_step: for a sparkline; messages_finished alone answers it.
+SELECT (finished_ms - :start_ms) / :step_ms, count(*) FROM messages
+ WHERE state = :state AND finished_ms IS NOT NULL AND finished_ms >= :start_ms AND finished_ms < :end_ms
+ GROUP BY 1;

@@ -7,6 +7,30 @@ SELECT m.id, m.uid, m.state, m.target, m.lane, m.channel, m.template, m.subject,
 -- ids: of what matches; the rest of the statement as above.
 SELECT m.id;
 
+-- of_numbers: behind columns; the rows of a page that was put in order before.
+FROM messages AS m WHERE m.id IN (SELECT value FROM json_each(:numbers));
+
+-- by_state: what a page in another order is sorted by.
+SELECT m.id, m.state;
+
+-- by_target: as above.
+SELECT m.id, m.target;
+
+-- by_subject: as above; a place does not carry more of a subject.
+SELECT m.id, substr(m.subject, 1, 100);
+
+-- by_due: as above.
+SELECT m.id, m.due_ms;
+
+-- by_attempts: as above.
+SELECT m.id, m.attempts;
+
+-- by_size: as above.
+SELECT m.id, m.size;
+
+-- by_changed: as above; what has not come to its end changed when it was queued.
+SELECT m.id, ifnull(m.finished_ms, m.created_ms);
+
 -- targets: every target of a channel, one seek each; of very many ad hoc ones the first 501.
 WITH RECURSIVE targets (target) AS (
     SELECT min(target) FROM messages WHERE channel = :channel
@@ -24,6 +48,30 @@ WITH RECURSIVE channels (channel) AS (
 )
 SELECT channel FROM channels WHERE channel IS NOT NULL LIMIT 100;
 
+-- templates: every template in use, one seek each.
+WITH RECURSIVE known (word) AS (
+    SELECT min(template) FROM messages WHERE template <> ''
+    UNION ALL
+    SELECT (SELECT min(template) FROM messages WHERE template <> '' AND template > k.word) FROM known AS k WHERE k.word IS NOT NULL
+)
+SELECT word FROM known WHERE word IS NOT NULL LIMIT :most;
+
+-- routes: every route in use, one seek each.
+WITH RECURSIVE known (word) AS (
+    SELECT min(route) FROM messages WHERE route <> ''
+    UNION ALL
+    SELECT (SELECT min(route) FROM messages WHERE route <> '' AND route > k.word) FROM known AS k WHERE k.word IS NOT NULL
+)
+SELECT word FROM known WHERE word IS NOT NULL LIMIT :most;
+
+-- tags: every tag, one seek each.
+WITH RECURSIVE known (word) AS (
+    SELECT min(tag) FROM tags
+    UNION ALL
+    SELECT (SELECT min(tag) FROM tags WHERE tag > k.word) FROM known AS k WHERE k.word IS NOT NULL
+)
+SELECT word FROM known WHERE word IS NOT NULL LIMIT :most;
+
 -- indexed_id: everything up to here is in the free text index.
 SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'search_indexed_id';
 
@@ -36,3 +84,12 @@ UPDATE meta SET value = CAST(:upto AS TEXT) WHERE key = 'search_indexed_id';
 
 -- slice_end: the last id of the next slice.
 SELECT max(id) FROM (SELECT id FROM messages WHERE id > :after ORDER BY id LIMIT :n);
+
+-- walk_due: one partition of messages_due, in order of due time and number.
+m.state = 'queued' AND m.ready = 1 AND m.lane = :lane AND m.template = :template AND m.priority = :priority;
+
+-- walk_unready: what waits for its ordering key's turn; few.
+m.state = 'queued' AND m.ready = 0;
+
+-- walk_finished: one state of messages_finished, in order of its end and number.
+m.state = :state AND m.finished_ms IS NOT NULL;

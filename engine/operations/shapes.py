@@ -1,0 +1,128 @@
+"""The documents that command line, HTTP and exports share, as docs/commands.md describes them. Reads no row.
+
+A key, once handed out, keeps its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from engine.model import Attempt, Content, Hold, Message, Priority
+from engine.rules.durations import rfc3339
+
+if TYPE_CHECKING:
+    from engine.operations.auditing import Entry
+    from engine.operations.health import Check
+    from engine.operations.reading import Detail
+
+
+def stamp(at_ms: int | None) -> str | None:
+    """Return RFC 3339; None stays None."""
+    return None if at_ms is None else rfc3339(at_ms)
+
+
+def message(found: Message, tags: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return one message; `tags` are stored apart and added where they were read."""
+    document = {
+        "id": found.id,
+        "uid": found.uid,
+        "state": found.state.value,
+        "target": found.target,
+        "channel": found.channel,
+        "subject": found.subject,
+        "priority": priority_word(found),
+        "created_at": stamp(found.created_ms),
+        "due_at": stamp(found.due_ms),
+        "expires_at": stamp(found.expires_ms),
+        "finished_at": stamp(found.finished_ms),
+        "attempts": found.attempts,
+        "cycle": found.cycle,
+        "reason": found.state_reason,
+        "last_code": found.last_code,
+        "last_word": found.last_word,
+        "cancel_requested": found.cancel_requested,
+        "queued_by": found.queued_by,
+        "route": found.route or None,
+        "template": found.template or None,
+        "idempotency_key": found.idempotency_key,
+        "collapse_key": found.collapse_key,
+        "ordering_key": found.ordering_key,
+        "on_uncertain": str(found.on_uncertain),
+        "size_bytes": found.size,
+    }
+    return document if tags is None else {**document, "tags": list(tags)}
+
+
+def priority_word(found: Message) -> str:
+    """Return low, normal, high or urgent."""
+    return Priority(found.priority).name.lower()
+
+
+def detail(found: Detail) -> dict[str, Any]:
+    """Return one message with everything but its content."""
+    return {
+        **message(found.message, found.tags),
+        "history": [attempt(one) for one in found.attempts],
+        "attachments": [
+            {"name": name, "content_type": content_type, "size_bytes": size}
+            for name, content_type, size in found.attachments
+        ],
+    }
+
+
+def attempt(found: Attempt) -> dict[str, Any]:
+    """Return one attempt; outcome null: it is under way, or its engine died."""
+    return {
+        "attempt": found.attempt_no,
+        "target": found.target,
+        "started_at": stamp(found.started_ms),
+        "finished_at": stamp(found.finished_ms),
+        "outcome": found.outcome,
+        "code": found.code,
+        "detail": found.detail,
+        "rule": found.rule,
+        "next_at": stamp(found.next_ms),
+        "accepted": list(found.accepted),
+        "refused": [{"recipient": recipient, "detail": words} for recipient, words in found.refused],
+    }
+
+
+def content(found: Content) -> dict[str, Any]:
+    """Return what a message says; attachments are listed beside it, without their bytes."""
+    return {
+        "text": found.text,
+        "html": found.html,
+        "data": found.data,
+        "headers": [{"name": name, "value": value} for name, value in found.headers],
+    }
+
+
+def hold(found: Hold) -> dict[str, Any]:
+    """Return one hold."""
+    return {
+        "scope": found.scope,
+        "since": stamp(found.since_ms),
+        "until": stamp(found.until_ms),
+        "reason": found.reason,
+        "by": found.actor,
+    }
+
+
+def check(found: Check) -> dict[str, Any]:
+    """Return one check of health or doctor."""
+    return {"name": found.name, "status": found.level.value, "value": found.value, "advice": found.advice}
+
+
+def entry(found: Entry) -> dict[str, Any]:
+    """Return one entry of the audit log with its hash."""
+    return {
+        "seq": found.seq,
+        "at": found.at,
+        "actor": found.actor,
+        "action": found.action,
+        "subject": found.subject,
+        "detail": found.detail,
+        "prev": found.prev,
+        "hash": found.hash,
+    }
