@@ -254,12 +254,9 @@ class Pager(Widget, can_focus=True):
         self._window.resize(self.content_size.height - self._header_height())
         self._changed()
 
-    def on_focus(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:  # noqa: FBT001 - Textual's signature
         """The cursor's row shows where keys go."""
-        self._repaint()
-
-    def on_blur(self) -> None:
-        """See on_focus."""
+        super().watch_has_focus(has_focus)
         self._repaint()
 
     def on_click(self, event: events.Click) -> None:
