@@ -44,15 +44,19 @@ class Engine(Showing):
 
     _dispatcher: Dispatcher | None = None
     _ended = False
+    _closed = False
 
     def start(self, mode: str) -> Role:
         """Deliver from this process if nobody else does; answer which it is. May be called again to take over later.
 
-        mode: what this process is, for people ("engine-only", "cockpit").
+        mode: what this process is, for people ("engine-only", "cockpit"). While another process delivers, a call looks
+        at the lock and writes nothing. From any thread; a closed engine stays attached.
         """
-        if self._dispatcher is not None:
-            return self.role
-        if self.context.read_only:
+        with self._changing:
+            return self._start(mode)
+
+    def _start(self, mode: str) -> Role:
+        if self._dispatcher is not None or self.context.read_only or self._closed:
             return self.role
         info = {
             "pid": os.getpid(),
@@ -130,15 +134,17 @@ class Engine(Showing):
 
     def turning(self) -> bool:
         """Whether the dispatcher of this process came round lately: what a watchdog asks."""
-        return self._dispatcher is not None and self._dispatcher.turning()
+        dispatcher = self._dispatcher
+        return dispatcher is not None and dispatcher.turning()
 
     def stop(self, drain_ms: int = DRAIN_MS) -> bool:
         """Stop delivering: no new claims at once, what is on the wire finished or recorded as cut off.
 
         Returns whether everything on the wire had ended by itself. Idempotent; an attached engine just lets go.
         """
-        clean = True
-        if self._dispatcher is not None:
+        with self._changing:
+            if self._dispatcher is None:
+                return True
             clean = self._dispatcher.stop(drain_ms)
             self._dispatcher = None
             try:
@@ -147,11 +153,13 @@ class Engine(Showing):
                 self._log.event("WARNING", "log_not_folded", reason=str(error))
             finally:
                 self._let_go()
-        return clean
+            return clean
 
     def close(self) -> None:
         """Stop and close the database. The object is of no further use."""
-        self.stop()
+        with self._changing:
+            self._closed = True
+            self.stop()
         super().close()
 
     def reload(self) -> list[str]:
@@ -169,9 +177,9 @@ class Engine(Showing):
         self._log.event("INFO", "config_loaded", channel="security", actor=self.context.actor)
         if waiting := configuring.needs_restart(before, self.settings):
             self._log.event("WARNING", "restart_needed", sections=waiting)
-        if self._dispatcher is not None:
-            self._dispatcher.pool.retire()
-            self._dispatcher.wake()
+        if (dispatcher := self._dispatcher) is not None:
+            dispatcher.pool.retire()
+            dispatcher.wake()
         return []
 
     def _open_channel(self, spec: TargetSpec) -> Channel:
@@ -190,8 +198,8 @@ class Engine(Showing):
         return registry.channel_type(spec.channel).open(spec, context)
 
     def _wake(self) -> None:
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
+        if (dispatcher := self._dispatcher) is not None:  # another thread may stop it meanwhile
+            dispatcher.wake()
 
     # Acts on the outbox
 

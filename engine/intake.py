@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -39,6 +40,8 @@ class Intake:
         self._env = env
         self._log = log
         self._on_secret = on_secret
+        self._changing = threading.RLock()
+        """Held while this process begins or ceases to deliver; a cockpit asks for both from different threads."""
         self._lock = EngineLock(self.paths.engine_lock)
         self._turn = WriteTurn(self.paths.write_lock)
         database = Database(

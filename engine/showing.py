@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.intake import Intake
@@ -13,7 +13,7 @@ from engine.operations.bulk import Bulk
 
 if TYPE_CHECKING:
     from engine.operations.activity import Activity
-    from engine.operations.auditing import Entry
+    from engine.operations.auditing import Entry, Progress
     from engine.operations.auditing import Page as AuditPage
     from engine.operations.health import Check
     from engine.operations.situation import Situation
@@ -132,17 +132,17 @@ class Showing(Intake):
 
         return auditing.look(self.context, expression, limit=limit, before=before, after=after, from_oldest=from_oldest)
 
-    def audit_verify(self, progress: Callable[[int, int], None] | None = None) -> ChainResult:
-        """Recompute the whole chain."""
+    def audit_verify(self, progress: Progress | None = None) -> ChainResult:
+        """Recompute the whole chain; see operations.auditing.verify."""
         from engine.operations import auditing
 
         return auditing.verify(self.context, progress)
 
-    def audit_export(self, since_ms: int | None = None) -> Iterator[str]:
-        """The audit log as JSON Lines, oldest first."""
+    def audit_export(self, since_ms: int | None = None, progress: Progress | None = None) -> Iterator[str]:
+        """The audit log as JSON Lines, oldest first; see operations.auditing.export."""
         from engine.operations import auditing
 
-        return auditing.export(self.context, since_ms)
+        return auditing.export(self.context, since_ms, progress)
 
     def situation(self) -> Situation:
         """The situation in one typed record; cheap enough to be asked for each second."""

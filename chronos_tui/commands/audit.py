@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chronos_tui import bridge
-from chronos_tui.commands import times
+from chronos_tui.commands import shapes, times
 from chronos_tui.commands.output import Painted
 from chronos_tui.commands.parsing import Arguments, Verb, count, text
 from chronos_tui.commands.session import Session
@@ -38,9 +38,9 @@ def show_list(session: Session, given: Arguments) -> int:
     cursor = found[-1].seq if len(found) == given.limit and found[-1].seq > 1 else None
     if session.out.jsonl:
         for entry in found:
-            session.out.record(_document(entry))
+            session.out.record(shapes.entry(entry))
     elif session.out.json:
-        session.out.document({"entries": [_document(entry) for entry in found], "next": cursor})
+        session.out.document({"entries": [shapes.entry(entry) for entry in found], "next": cursor})
     elif not found:
         session.out.note("no entry matches" if given.filter else "the audit log is empty")
     else:
@@ -51,19 +51,6 @@ def show_list(session: Session, given: Arguments) -> int:
         if cursor is not None:
             session.out.note(f"{len(found)} shown, there may be more: --before {cursor}")
     return 0
-
-
-def _document(entry: bridge.AuditEntry) -> dict[str, Any]:
-    return {
-        "seq": entry.seq,
-        "at": entry.at,
-        "actor": entry.actor,
-        "action": entry.action,
-        "subject": entry.subject,
-        "detail": entry.detail,
-        "prev": entry.prev,
-        "hash": entry.hash,
-    }
 
 
 def _words(detail: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from chronos_tui import bridge
 from chronos_tui.commands import acting, shapes, times
@@ -51,15 +52,15 @@ def show_list(session: Session, given: Arguments) -> int:
     with session.engine() as engine:
         if session.out.jsonl:
             for page in _pages(engine, expression, given.limit, given.after):
-                for one in page.messages:
-                    session.out.record(shapes.message(one, engine.detail(one.id).tags))
+                for document in _documents(engine, page.messages):
+                    session.out.record(document)
             return 0
         pages = list(_pages(engine, expression, given.limit, given.after))
         found = [one for page in pages for one in page.messages]
         cursor = pages[-1].next_cursor
         if session.out.json:
-            tagged = [shapes.message(one, engine.detail(one.id).tags) for one in found]
-            session.out.document({"messages": tagged, "next": cursor})
+            documents = [document for page in pages for document in _documents(engine, page.messages)]
+            session.out.document({"messages": documents, "next": cursor})
             return 0
         if not found:
             session.out.note("no message matches" if expression else "the outbox is empty; 'chronos send' fills it")
@@ -69,6 +70,11 @@ def show_list(session: Session, given: Arguments) -> int:
         if cursor is not None:
             session.out.note(f"{len(found)} shown, there are more: --after {cursor}")
         return 0
+
+
+def _documents(engine: bridge.Engine, found: Sequence[bridge.Message]) -> list[dict[str, Any]]:
+    tags = engine.tags_of([one.id for one in found])
+    return [shapes.message(one, tags[one.id]) for one in found]
 
 
 def _pages(engine: bridge.Engine, expression: str, limit: int, cursor: int | None) -> Iterator[bridge.Page]:

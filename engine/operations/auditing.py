@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from engine.rules.filters import AUDIT, Filter, Term
 from engine.store import audit
 from engine.store.audit import Span, Stored
 from engine.store.tx import Tx
+
+Progress = Callable[[int, int], None]
 
 _SLICE = 2_000
 _LONGEST_STEP = 20_000
@@ -164,13 +166,13 @@ def _conditions(terms: Filter, now_ms: int) -> list[tuple[str, str]]:
         if term.negated:
             continue
         if term.field == "actor" and len(term.words) == 1:
-            found.append(("audit.by_actor", term.words[0]))
+            found.append((audit.BY_ACTOR, term.words[0]))
         elif term.field == "since" or (term.field == "age" and term.op in {"<", "<="}):
-            found.append(("audit.not_before", rfc3339(term.number if term.field == "since" else now_ms - term.number)))
+            found.append((audit.NOT_BEFORE, rfc3339(term.number if term.field == "since" else now_ms - term.number)))
         elif term.field == "age":
-            found.append(("audit.not_after", rfc3339(now_ms - term.number)))
+            found.append((audit.NOT_AFTER, rfc3339(now_ms - term.number)))
         elif term.field == "text":
-            found += [("audit.with_text", word) for word in term.words if word.isascii()]
+            found += [(audit.WITH_TEXT, word) for word in term.words if word.isascii()]
     return found
 
 
@@ -206,33 +208,49 @@ def _compare_text(left: str, op: str, right: str) -> bool:
     return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}[op]
 
 
-def verify(context: Context, progress: Callable[[int, int], None] | None = None) -> ChainResult:
-    """Recompute the whole chain from the first entry kept to the head, in slices."""
-    pruned, (head_seq, _) = context.database.read(lambda tx: (audit.pruned_seq(tx), audit.head(tx)))
-    rows = ((stored.seq, stored.body, stored.hash) for stored in _walk(context, pruned, head_seq, progress))
-    return verify_chain(rows, prev=GENESIS if pruned == 0 else None, first_seq=pruned + 1)
+def verify(context: Context, progress: Progress | None = None) -> ChainResult:
+    """Recompute the whole chain from the first entry kept to the head, in slices.
+
+    progress: told how many entries of how many were checked, every _SLICE of them and at the end. What it raises ends
+    the verification and is passed on.
+    """
+    span = context.database.read(_whole)
+    rows = ((stored.seq, stored.body, stored.hash) for stored in _walk(context, span, [], progress))
+    prev = GENESIS if span.after == 0 else None
+    found = verify_chain(rows, prev=prev, first_seq=span.after + 1)
+    if found.ok and found.head_seq < span.before - 1:
+        # As if the last entries had never been: they were there a moment ago.
+        why = f"entry {found.head_seq + 1} is missing: the log ended with entry {span.before - 1} when this began"
+        return found._replace(ok=False, bad_seq=found.head_seq + 1, why=why)
+    return found
 
 
-def export(context: Context, since_ms: int | None = None) -> Iterator[str]:
-    """Yield the log as JSON Lines, oldest first: each entry with its hash, as docs/audit-format.md describes."""
-    since = rfc3339(since_ms) if since_ms is not None else ""
-    pruned, (head_seq, _) = context.database.read(lambda tx: (audit.pruned_seq(tx), audit.head(tx)))
-    for stored in _walk(context, pruned, head_seq, None):
-        if not since or json.loads(stored.body).get("at", "") >= since:
-            # In ASCII: what a receiver said must not reach a terminal as a control character.
-            yield json.dumps({**json.loads(stored.body), "hash": stored.hash}, sort_keys=True)
+def export(context: Context, since_ms: int | None = None, progress: Progress | None = None) -> Iterator[str]:
+    """Yield the log as JSON Lines, oldest first: each entry with its hash, as docs/audit-format.md describes.
+
+    progress: as for verify. Closing the iterator ends the export; between two entries nothing is held open.
+    """
+    span = context.database.read(_whole)
+    conditions = [] if since_ms is None else [(audit.NOT_BEFORE, rfc3339(since_ms))]
+    for stored in _walk(context, span, conditions, progress):
+        # In ASCII: what a receiver said must not reach a terminal as a control character.
+        yield json.dumps({**json.loads(stored.body), "hash": stored.hash}, sort_keys=True)
 
 
-def _walk(context: Context, after: int, upto: int, progress: Callable[[int, int], None] | None) -> Iterator[Stored]:
-    while True:
-        start = after
-        batch = context.database.read(lambda tx, start=start: audit.page_after(tx, start, _SLICE))  # type: ignore[misc]
-        for stored in batch:
-            if stored.seq > upto:
-                return
-            yield stored
-        if len(batch) < _SLICE:
-            return
-        after = batch[-1].seq
+def _whole(tx: Tx) -> Span:
+    return Span(audit.pruned_seq(tx), audit.head(tx)[0] + 1)
+
+
+def _walk(
+    context: Context, span: Span, conditions: Sequence[tuple[str, str]], progress: Progress | None
+) -> Iterator[Stored]:
+    """Yield the entries of a span, oldest first. Between two slices nothing is held open."""
+    first, total = span.after, span.before - span.after - 1
+    rest: Span | None = span
+    while rest is not None:
+        part, rest = rest.split(_SLICE, upwards=True)
+        yield from context.database.read(
+            lambda tx, part=part: audit.walk(tx, part, conditions, upwards=True)  # type: ignore[misc]
+        )
         if progress is not None:
-            progress(after, upto)
+            progress(part.before - 1 - first, total)

@@ -12,6 +12,12 @@ from engine.store.tx import Tx
 COMMON = ("message.queued", "message.delivered")
 """The two actions that make up nearly all of the log; the index of actions leaves them out."""
 
+BY_ACTOR = "audit.by_actor"
+NOT_BEFORE = "audit.not_before"
+NOT_AFTER = "audit.not_after"
+WITH_TEXT = "audit.with_text"
+"""What `walk` can leave out by itself."""
+
 _HEAD = "audit.head"
 
 
@@ -67,17 +73,12 @@ def head(tx: Tx) -> tuple[int, str]:
     return (row[0], row[1]) if row else (0, GENESIS)
 
 
-def page_after(tx: Tx, after: int, n: int) -> list[Stored]:
-    """Return up to `n` entries, oldest first."""
-    return [Stored(*row) for row in tx.rows("audit.page_after", {"after": after, "n": n})]
-
-
 def walk(tx: Tx, span: Span, conditions: Sequence[tuple[str, str]], *, upwards: bool) -> list[Stored]:
     """Return the entries of a span that may match. conditions: named ones with their value; the rest is looked at."""
     clauses = ["seq > :after AND seq < :before"]
     params: dict[str, object] = {"after": span.after, "before": span.before}
     for number, (name, value) in enumerate(conditions):
-        params[f"v{number}"] = _like(value) if name == "audit.with_text" else value
+        params[f"v{number}"] = _like(value) if name == WITH_TEXT else value
         clauses.append(tx.text(name).format(f":v{number}"))
     order = "ORDER BY seq ASC" if upwards else "ORDER BY seq DESC"
     sql = " ".join((tx.text("audit.walk"), " AND ".join(clauses), order))

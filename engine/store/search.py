@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.model import Message, Priority
+from engine.model import Message, Priority, State
 from engine.rules.filters import Filter, Term
 from engine.store import messages
 from engine.store.tx import Params, Row, Tx
@@ -140,6 +140,7 @@ def _add_terms(tx: Tx, where: _Where, terms: Iterable[Term], now_ms: int) -> Non
 
 def _branches(tx: Tx, terms: Filter) -> list[tuple[Filter, str]]:
     """Split the filter so that each part is driven by one index seek: one part a value of the driving term."""
+    terms = _turned(tx, terms)
     positive = {term.field: term for term in terms if not term.negated}
     state = positive.get("state")
     if "tag" in positive:
@@ -234,6 +235,18 @@ def _text_branches(tx: Tx, terms: Filter, text: Term) -> list[tuple[Filter, str]
         ((*rest, Term("text_indexed", ":", text.words)), _BY_TEXT),
         ((*rest, Term("behind", ">", indexed), Term("text_scanned", ":", text.words)), _TABLE),
     ]
+
+
+def _turned(tx: Tx, terms: Filter) -> Filter:
+    """Say `-state:delivered` as the states that are left, where these hold little: they have indexes."""
+    states = [term for term in terms if term.field == "state"]
+    if not states or not all(term.negated for term in states):
+        return terms
+    left = tuple(state.value for state in State if all(state.value not in term.words for term in states))
+    turned = Term("state", ":", left)
+    if not left or not _small(tx, turned):
+        return terms
+    return (*(term for term in terms if term.field != "state"), turned)
 
 
 def _small(tx: Tx, state: Term) -> bool:

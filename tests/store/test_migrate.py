@@ -13,6 +13,7 @@ from engine.errors import ChronosError, DatabaseUnusable
 from engine.model import State
 from engine.rules.states import TRANSITIONS
 from engine.store import audit, migrate
+from engine.store.audit import Span
 from engine.store.database import Database
 from tests.store import schema
 from tests.store.rig import put
@@ -126,10 +127,10 @@ def _columns(state: State) -> dict[str, int | None]:
 def test_the_audit_log_cannot_be_rewritten_by_a_statement(box: Box, statement: str) -> None:
     box.put()
     box.put()
-    before = box.database.read(lambda tx: audit.page_after(tx, 0, 10))
+    before = box.database.read(lambda tx: audit.walk(tx, Span(0, 10), [], upwards=True))
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         box.database.write(lambda tx: tx.search(statement, {}))
-    assert box.database.read(lambda tx: audit.page_after(tx, 0, 10)) == before
+    assert box.database.read(lambda tx: audit.walk(tx, Span(0, 10), [], upwards=True)) == before
 
 
 def test_what_was_archived_may_be_pruned(box: Box) -> None:
@@ -137,4 +138,4 @@ def test_what_was_archived_may_be_pruned(box: Box) -> None:
     box.put()
     put(box.database, "audit_pruned_seq", "1")
     box.database.write(lambda tx: tx.search("DELETE FROM audit WHERE seq = 1", {}))
-    assert [entry.seq for entry in box.database.read(lambda tx: audit.page_after(tx, 0, 10))] == [2]
+    assert [entry.seq for entry in box.database.read(lambda tx: audit.walk(tx, Span(0, 10), [], upwards=True))] == [2]

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from engine.errors import NotPossible
+from engine.operations import sorting as sorting_pages
 from engine.operations.context import Context
 from engine.rules import filters
-from engine.store import search
+from engine.rules.orders import Order, place_of
+from engine.store import search, sorting
 from engine.store.queries import Queries
 from engine.store.tx import Tx
 from tests.store import crowd
@@ -149,6 +152,8 @@ PAGES = [
     ("attempts>=3", "messages_retried"),
     ("needle", "VIRTUAL TABLE INDEX"),
     ("state:dead error:refused_by", "messages_dead"),
+    ("-state:delivered", "messages_dead"),
+    ("-state:delivered,queued -state:held", "messages_uncertain"),
 ]
 
 
@@ -180,7 +185,6 @@ SCANS = [
     "due>1h",
     "attempts=0",
     "size>900",
-    "-state:delivered",
     "-target:target1",
     "priority:normal",
     '"half a phrase"',
@@ -199,3 +203,62 @@ def test_a_page_without_an_index_of_its_own_sorts_nothing_and_ends(context: Cont
 
     for plan in context.database.inspect(work):
         assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+# Orders that an index has, whatever the size of the outbox. In lists of what waits there are several thousand.
+ORDERS = [
+    ("", Order.STATE, r"messages_(sending|delivered) \(id"),
+    ("-state:sending,queued", Order.STATE, r"messages_(held|delivered) \(id"),
+    ("state:delivered,dead", Order.STATE, r"messages_(dead|delivered) \(id"),
+    ("state:delivered target:target3", Order.STATE, "messages_target"),
+    ("", Order.TARGET, "messages_target"),
+    ("channel:webhook", Order.TARGET, "messages_target"),
+    ("target:target5,target2", Order.TARGET, "messages_target"),
+    ("target:target2 size>500", Order.TARGET, "messages_target"),
+    ("state:queued", Order.DUE, r"messages_due \(lane=\? AND template=\? AND priority=\?"),
+    ("", Order.CHANGED, r"messages_finished \(state=\?"),
+    ("state:delivered", Order.CHANGED, r"messages_finished \(state=\?"),
+    ("state:delivered -target:target3", Order.CHANGED, r"messages_finished \(state=\?"),
+]
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize(("expression", "order", "index"), ORDERS)
+def test_a_sorted_page_is_driven_by_the_index_of_its_order(
+    context: Context, expression: str, order: Order, index: str, *, ascending: bool
+) -> None:
+    terms = filters.parse(expression)
+
+    def work(connection: sqlite3.Connection) -> list[tuple[list[list[str]], int]]:
+        pages, beyond = [], None
+        for _ in range(3):
+            tx = _Explained(connection)
+            found = sorting.page(tx, terms, order, now_ms=START_MS, limit=50, beyond=beyond, ascending=ascending)
+            assert len(found) == 50
+            beyond = place_of(order, found[-1])
+            pages.append((tx.plans, tx.steps))
+        return pages
+
+    pages = context.database.inspect(work)
+    assert any(re.search(index, line) for plan in pages[0][0] for line in plan), pages[0][0]
+    for plans, steps in pages:
+        assert not any("SCAN m" in line and "INDEX" not in line for plan in plans for line in plan), plans
+        assert steps < 500_000, f"a page of 50 in {steps} steps: {plans}"
+
+
+@pytest.mark.parametrize("expression", ["", "state:delivered", "channel:webhook", "size<900", "-tag:nightly"])
+@pytest.mark.parametrize("order", [Order.SUBJECT, Order.TRIES, Order.SIZE, Order.DUE])
+def test_an_order_without_an_index_is_refused_before_much_was_read(
+    context: Context, expression: str, order: Order
+) -> None:
+    def work(connection: sqlite3.Connection) -> int:
+        tx = _Explained(connection)
+        with pytest.raises(sorting.TooManyError):
+            sorting.page(tx, filters.parse(expression), order, now_ms=START_MS, limit=50, beyond=None, ascending=True)
+        return tx.steps
+
+    assert context.database.inspect(work) < 1_500_000, "the whole outbox takes more"
+    with pytest.raises(
+        NotPossible, match=f"^sorting by {order} needs .*a filter that leaves fewer than 20 000 messages$"
+    ):
+        sorting_pages.page(context, expression, order)

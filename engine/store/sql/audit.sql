@@ -4,9 +4,6 @@ SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1;
 -- append: in the transaction of the act itself.
 INSERT INTO audit (seq, body, hash) VALUES (:seq, :body, :hash);
 
--- page_after: oldest first, for verification and export.
-SELECT seq, body, hash FROM audit WHERE seq > :after ORDER BY seq LIMIT :n;
-
 -- walk: a span of the log by number, with conditions behind it.
 SELECT seq, body, hash FROM audit WHERE;
 
