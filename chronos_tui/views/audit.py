@@ -1,0 +1,297 @@
+"""The audit log as people read it: rows, one entry in full, the line above the list. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chronos_tui import bridge
+from chronos_tui.views import times, when
+from chronos_tui.views.spans import Document, Line, Span, width
+
+_LONGEST_WORDS = 300
+_LONGEST_VALUE = 4_000
+_LONGEST_JSON = 200_000
+_DEEPEST = 40
+_ROLES = {
+    "message.dead": "failed",
+    "message.uncertain": "warning",
+    "message.expired": "warning",
+    "message.delivered": "ok",
+    "target.breaker_opened": "failed",
+    "target.disabled": "failed",
+    "target.breaker_closed": "ok",
+    "target.enabled": "ok",
+    "hold.started": "held",
+    "clock.set_back": "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the last verification found, and when. bad_seq: the first entry that is wrong or missing."""
+
+    at_ms: int
+    entries: int
+    bad_seq: int | None = None
+    why: str = ""
+
+
+def cells(entry: bridge.AuditEntry, now_ms: int, *, wide: bool, bad_seq: int | None = None) -> tuple[Span, ...]:
+    """Return a row: number, time, actor, action, subject, detail. wide: time is absolute; bad_seq: what is marked."""
+    bad = bad_seq == entry.seq
+    return (
+        Span(f"✗ {entry.seq}" if bad else str(entry.seq), "failed" if bad else "dim"),
+        Span(_time(entry, now_ms, wide=wide), "dim"),
+        Span(bridge.safe_line(entry.actor, 60)),
+        Span(bridge.safe_line(entry.action, 60), _ROLES.get(entry.action, "")),
+        Span(bridge.safe_line(entry.subject, 100)),
+        Span(words(entry)),
+    )
+
+
+def _time(entry: bridge.AuditEntry, now_ms: int, *, wide: bool) -> str:
+    at_ms = when.parse_ms(entry.at)
+    if at_ms is None:
+        return bridge.safe_line(entry.at, 19)
+    return when.stamp(at_ms) if wide else times.coarse(at_ms, now_ms)
+
+
+# The detail in words
+
+
+def words(entry: bridge.AuditEntry) -> str:
+    """Return the detail as a sentence, one safe line."""
+    detail: object = entry.detail
+    if not isinstance(detail, Mapping):  # only somebody else's hand writes that
+        return bridge.safe_line(_text(detail), _LONGEST_WORDS)
+    kind = _WORDS.get(entry.action) or _WORDS.get(entry.action.partition(".")[0]) or _any
+    return bridge.safe_line(kind(detail), _LONGEST_WORDS)
+
+
+def _message(detail: Mapping[str, Any]) -> str:
+    said = [f"#{_text(detail['id'])}"] if "id" in detail else []
+    if "from" in detail:
+        said.append(f"from {_text(detail['from'])}")
+    if target := detail.get("to") or detail.get("target"):
+        said.append(f"to {_text(target)}")
+    if "attempt" in detail:
+        said.append(f"try {_text(detail['attempt'])}")
+    if "before" in detail:
+        said.append(f"was {_text(detail['before'])}")
+    if "as" in detail:
+        said.append(f"as {_text(detail['as'])}")
+    if "requested" in detail:
+        said.append("if it can still be stopped")
+    if "route" in detail:
+        said.append(f"by route {_text(detail['route'])}")
+    if "key" in detail:
+        said.append(f"key {_text(detail['key'])}")
+    why = "; ".join(_text(detail[name]) for name in ("reason", "last") if detail.get(name))
+    return " ".join(said) + (f": {why}" if why and said else why)
+
+
+def _bulk(detail: Mapping[str, Any]) -> str:
+    if "count" not in detail:
+        return _any(detail)
+    expression = detail.get("filter")
+    return f"{_text(detail['count'])} messages, {_text(expression) if expression else 'chosen one by one'}"
+
+
+def _undo(detail: Mapping[str, Any]) -> str:
+    return f"{_text(detail.get('action', ''))} taken back"
+
+
+def _hold(detail: Mapping[str, Any]) -> str:
+    until = f"until {_moment(detail['until'])}" if "until" in detail else ""
+    return _with(until, detail.get("reason"))
+
+
+def _breaker(detail: Mapping[str, Any]) -> str:
+    probe = f"next probe {_moment(detail['probe_at'])}" if "probe_at" in detail else ""
+    return _with(probe, detail.get("reason"))
+
+
+def _started(detail: Mapping[str, Any]) -> str:
+    return f"{_text(detail.get('mode', ''))}, pid {_text(detail.get('pid', '?'))}"
+
+
+def _loaded(detail: Mapping[str, Any]) -> str:
+    return f"{_text(detail.get('targets', '?'))} targets, digest {_text(detail.get('sha256', ''))[:12]}"
+
+
+def _set_back(detail: Mapping[str, Any]) -> str:
+    back = detail.get("back_ms")
+    return f"by {bridge.format_duration(back)}" if type(back) is int else _any(detail)
+
+
+def _any(detail: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_text(value)}" for name, value in detail.items())
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "message": _message,
+    "bulk": _bulk,
+    "bulk.undo": _undo,
+    "hold": _hold,
+    "target.breaker_opened": _breaker,
+    "config.loaded": _loaded,
+    "engine.started": _started,
+    "clock.set_back": _set_back,
+}
+"""By action, or by its first part."""
+
+
+def _with(said: str, reason: object) -> str:
+    why = _text(reason) if reason else ""
+    return f"{said}: {why}" if said and why else said or why
+
+
+def _moment(value: object) -> str:
+    at_ms = when.parse_ms(value) if isinstance(value, str) else None
+    return _text(value) if at_ms is None else when.full(at_ms)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value[:_LONGEST_VALUE]
+    try:
+        return json.dumps(value, ensure_ascii=False)[:_LONGEST_VALUE]
+    except RecursionError:
+        return "nested too deeply to be shown"
+
+
+# One entry in full
+
+
+def document(entry: bridge.AuditEntry, verified: Verified | None = None) -> Document:
+    """Return every field, the detail as readable lines, the hashes, and what was hashed."""
+    at_ms = when.parse_ms(entry.at)
+    local = f"{when.full(at_ms)}   " if at_ms is not None else ""
+    lines: list[Line] = []
+    if verified is not None and verified.bad_seq == entry.seq:
+        lines += [(Span(f"✗ {bridge.safe_line(verified.why, _LONGEST_WORDS)}", "failed"),), ()]
+    lines += [
+        _field("entry", str(entry.seq), "bold"),
+        _field("when", f"{local}{bridge.safe_line(entry.at, 40)}"),
+        _field("who", bridge.safe_line(entry.actor, 200)),
+        _field("did what", bridge.safe_line(entry.action, 200), _ROLES.get(entry.action, "")),
+        _field("to what", bridge.safe_line(entry.subject, 1_000)),
+        _field("in words", words(entry)),
+        (),
+        (Span("Detail", "title"),),
+        *(_detail(entry.detail) or [(Span("  nothing more", "dim"),)]),
+        (),
+        _field("hash", bridge.safe_line(entry.hash, 100)),
+        _field("previous", bridge.safe_line(entry.prev, 100)),
+        (),
+        (Span("What was hashed", "title"), Span("   canonical JSON, without the hash", "dim")),
+    ]
+    lines += [(Span(f"  {line}"),) for line in bridge.safe_block(entry.body, _LONGEST_JSON).split("\n")]
+    return tuple(lines)
+
+
+def _field(name: str, value: str, role: str = "") -> Line:
+    return (Span(f"{name:<10}", "dim"), Span(value, role))
+
+
+def _detail(value: object, name: str = "", depth: int = 1) -> list[Line]:
+    """Return a value as lines: a name a line, what is nested below it further in."""
+    indent = "  " * depth
+    label = [Span(f"{indent}{bridge.safe_line(name, 60)}", "dim")] if name else [Span(indent)]
+    nested = _inside(value)
+    if nested is None or depth > _DEEPEST:
+        shown = bridge.safe_block(_text(value), _LONGEST_VALUE).split("\n")
+        first = (*label, Span(f"  {shown[0]}" if name else shown[0]))
+        return [first, *((Span(f"{indent}  {line}"),) for line in shown[1:])]
+    lines = [tuple(label)] if name else []
+    inside = depth + 1 if name else depth
+    for key, one in nested:
+        lines += _detail(one, str(key), inside)
+    return lines
+
+
+def _inside(value: object) -> list[tuple[object, object]] | None:
+    """Return what a value holds; None for one that fits on a line, as a list of numbers does."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value):
+        return list(enumerate(value, 1))
+    return None
+
+
+# The line above the list
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the title of the list says. head: number and hash of the newest entry. note: what is under way."""
+
+    expression: str = ""
+    head_seq: int = 0
+    head_hash: str = ""
+    verified: Verified | None = None
+    newer: int = 0
+    note: str = ""
+
+
+def title(heading: Heading, now_ms: int, cells_: int) -> Line:
+    """Return what is listed, what the last verification found, and the log's head at the right."""
+    parts: list[Span] = []
+    if heading.expression:
+        parts.append(Span(bridge.safe_line(heading.expression, 200), "warning"))
+    if heading.note:
+        parts.append(Span(bridge.safe_line(heading.note, 100), "accent"))
+    elif heading.newer:
+        parts.append(Span(f"{times.number(heading.newer)} newer above", "accent"))
+    whole, short = _verdict(heading.verified, now_ms)
+    digest = bridge.safe_line(heading.head_hash, 100)[:8]
+    heads = (f" head {times.number(heading.head_seq)} {digest} ", f" {times.number(heading.head_seq)} ", "")
+    line: Line = ()
+    for verdict in (whole, short):
+        for head in heads if heading.head_seq else ("",):
+            line = _rule([*parts, *verdict], head, cells_)
+            if width(line) <= cells_:
+                return line
+    return line
+
+
+def _rule(parts: list[Span], right: str, cells_: int) -> Line:
+    line = [Span("─ ", "dim"), Span("Audit", "title"), Span(" ")]
+    for part in parts:
+        line += [Span("── ", "dim"), part, Span(" ")]
+    end = [Span(right), Span("─", "dim")] if right else []
+    return (*line, Span("─" * max(0, cells_ - width((*line, *end))), "dim"), *end)
+
+
+def _verdict(verified: Verified | None, now_ms: int) -> tuple[list[Span], list[Span]]:
+    """Return it in full and in short."""
+    if verified is None:
+        return [], []
+    at = times.moment(verified.at_ms, now_ms)
+    if verified.bad_seq is None:
+        counted = times.number(verified.entries)
+        return [Span(f"✓ verified {at}: {counted} entries", "ok")], [Span(f"✓ verified {at}", "ok")]
+    why = bridge.safe_line(verified.why, _LONGEST_WORDS)
+    return [Span(f"✗ {why} (f)", "failed")], [Span(f"✗ entry {verified.bad_seq} (f)", "failed")]
+
+
+_BAR = 20
+
+
+def progress(doing: str, done: int, total: int, cells_: int) -> Line:
+    """Return how far a long piece of work is, as a number and a bar. total 0: not known yet."""
+    share = min(1.0, done / total) if total else 0.0
+    filled = int(share * _BAR)
+    bar = "█" * filled + "░" * (_BAR - filled)
+    counted = f"{times.number(done)} of {times.number(total)}" if total else "…"
+    line = (
+        Span(f" {doing} {counted}  "),
+        Span(bar, "accent"),
+        Span(f" {int(share * 100):>3} %   "),
+        Span("esc", "accent"),
+        Span(" cancels"),
+    )
+    return line if width(line) <= cells_ else (line[0], *line[2:])
