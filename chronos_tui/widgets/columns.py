@@ -76,16 +76,16 @@ def cut(text: str, cells: int) -> str:
     if cells <= 0:
         return ""
     # Enough for every base character with a stack of combining ones; bounds the work for a text without end.
-    head = text[: cells * 16 + 32]
+    head = text[: cells * 16 + 32].rstrip("\u200d")  # a joiner at the end would join what comes next
     if cell_width(head) <= cells:
         return head
     if cells == 1:
         return "…"
     if head.isascii() and head.isprintable():
-        return head[: cells - 1] + "…"
+        return head[: cells - 1].rstrip() + "…"
     from rich.cells import set_cell_size
 
-    return set_cell_size(head, cells - 1).rstrip() + "…"
+    return set_cell_size(head, cells - 1).rstrip(" \u200d") + "…"
 
 
 def lay_out(cells: Sequence[Span], columns: Sequence[Column], fitted: Sequence[tuple[int, int]]) -> Line:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from textual import events
-from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -14,7 +13,7 @@ from chronos_tui.views.spans import Line, Span
 from chronos_tui.widgets import pager_messages
 from chronos_tui.widgets.columns import Column, cut, fit_indexes, lay_out
 from chronos_tui.widgets.marks import Marks
-from chronos_tui.widgets.paint import strip
+from chronos_tui.widgets.paint import repaint_changed, strip
 from chronos_tui.widgets.window import Ask, Row, Slice, Where, Window
 from chronos_tui.widgets.wrapping import wrap
 
@@ -331,15 +330,10 @@ class Pager(Widget, can_focus=True):
         width = self.content_size.width
         self._fitted = tuple(fit_indexes(self._columns, max(0, width - _GUTTER)))
         before, self._shown = self._shown, self._lines()
-        if all_of_it or len(before) != len(self._shown):
+        if all_of_it:
             self.refresh()
-            return
-        changed = [y for y, (old, new) in enumerate(zip(before, self._shown, strict=True)) if old != new]
-        start = 0
-        for at, y in enumerate(changed):
-            if at + 1 == len(changed) or changed[at + 1] != y + 1:
-                self.refresh(Region(0, changed[start], width, y - changed[start] + 1))
-                start = at + 1
+        else:
+            repaint_changed(self, before, self._shown)
 
     def _move(self, move: Callable[[], None]) -> None:
         if not self._trouble:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,13 +10,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual.color import Color, ColorParseError
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
 from chronos_tui.views.spans import Line, Span
 
-__all__ = ["Line", "Palette", "Span", "palette", "strip"]
+__all__ = ["Line", "Palette", "Span", "palette", "repaint_changed", "strip"]
 
 
 class _Look(NamedTuple):
@@ -38,6 +39,8 @@ _LOOKS: Mapping[str, _Look] = {
     "selected": _Look(),
     "title": _Look(bold=True),
 }
+_JOINER = "\u200d"
+_JOINING = "\u200d\ufe0f"
 _SELECTED = ("cursor", "block-cursor-blurred-background")
 _NAMES = tuple(sorted({name for look in _LOOKS.values() for name in look.variables} | {*_SELECTED}))
 
@@ -106,7 +109,7 @@ def strip(widget: Widget, line: Line, width: int, *, selected: bool = False) -> 
             break
         cells = cell_len(text)
         if cells > left:
-            text, cells = set_cell_size(text, left), left  # noqa: PLW2901 - the last one, cut to what is left
+            text, cells = _cropped(text, left), left  # noqa: PLW2901 - the last one, cut to what is left
         segments.append(Segment(text, style))
         left -= cells
     if left > 0:
@@ -118,9 +121,24 @@ def strip(widget: Widget, line: Line, width: int, *, selected: bool = False) -> 
     return Strip(segments, max(0, width))
 
 
+def repaint_changed(widget: Widget, before: Sequence[object], after: Sequence[object]) -> None:
+    """Have the lines of a widget painted that differ, neighbours together; all of them when their number differs."""
+    if len(before) != len(after):
+        widget.refresh()
+        return
+    changed = [y for y, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    first = 0
+    for at, y in enumerate(changed):
+        if at + 1 == len(changed) or changed[at + 1] != y + 1:
+            widget.refresh(Region(0, changed[first], widget.content_size.width, y - changed[first] + 1))
+            first = at + 1
+
+
 def _merged(line: Line, colours: Palette, *, selected: bool) -> list[tuple[str, RichStyle]]:
     merged: list[tuple[str, RichStyle]] = []
     for text, role in line:
+        # A joiner at an edge would join a stranger, a selector would widen one: the row would get another width.
+        text = text.lstrip(_JOINING).rstrip(_JOINER)  # noqa: PLW2901 - what is left of it
         if not text:
             continue
         style = colours.style(role, selected=selected)
@@ -130,6 +148,11 @@ def _merged(line: Line, colours: Palette, *, selected: bool) -> list[tuple[str, 
         else:
             merged.append((text, style))
     return merged
+
+
+def _cropped(text: str, width: int) -> str:
+    cropped = set_cell_size(text, width).rstrip(_JOINER)
+    return cropped + " " * (width - cell_len(cropped))
 
 
 def _same_ground(one: RichStyle | None, other: RichStyle) -> bool:

@@ -1,0 +1,79 @@
+"""Bars: nothing looks different from little, and the same picture is painted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+
+from chronos_tui.views.spans import Span
+from chronos_tui.widgets.sparkline import BARS, Sparkline, bars
+from tests.tui.widgets.support import screen
+
+
+def test_values_become_bars() -> None:
+    assert bars(range(9), 9) == " ▁▂▃▄▅▆▇█"
+
+
+def test_little_is_not_nothing() -> None:
+    assert bars((0, 1, 1_000_000), 3) == " ▁█"
+
+
+def test_fewer_values_than_cells_stand_at_the_right() -> None:
+    assert bars((1, 2), 4) == "  ▄█"
+    assert bars((), 3) == "   "
+    assert bars((1,), 0) == ""
+
+
+def test_more_values_than_cells_are_added_up_from_the_right() -> None:
+    assert bars((9, 1, 1, 1, 1), 3) == "█▂▂"
+
+
+def test_a_given_most_makes_two_lines_comparable() -> None:
+    assert bars((5,), 1, most=10) == "▄"
+    assert bars((50,), 1, most=10) == "█"
+
+
+@given(st.lists(st.floats(-10, 1e9), max_size=50), st.integers(0, 60))
+def test_the_width_is_exact_and_zero_alone_is_blank(values: list[float], width: int) -> None:
+    text = bars(values, width)
+    assert len(text) == width
+    assert set(text) <= {" ", *BARS}
+    if 0 < len(values) <= width:
+        assert [value > 0 for value in values] == [cell != " " for cell in text[-len(values) :]]
+
+
+class Recorded(Sparkline):
+    painted = 0
+
+    def refresh(self, *regions: Region, **options: Any) -> Any:
+        self.painted += 1
+        return super().refresh(*regions, **options)
+
+
+class SparkApp(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.spark = Recorded()
+
+    def compose(self) -> ComposeResult:
+        yield self.spark
+
+
+async def test_the_line_is_painted_only_when_the_picture_changes() -> None:
+    app = SparkApp()
+    async with app.run_test(size=(20, 3)) as pilot:
+        app.spark.show((0, 4, 8), before=(Span("sent "),), behind=(Span(" 12", "dim"),))
+        await pilot.pause()
+        assert screen(app.spark) == ["sent" + " " * 11 + "▄█ 12"]
+        painted = app.spark.painted
+        app.spark.show((0, 8, 16), before=(Span("sent "),), behind=(Span(" 12", "dim"),))
+        assert app.spark.painted == painted
+        app.spark.show((0, 8, 16), before=(Span("sent "),), behind=(Span(" 13", "dim"),))
+        assert app.spark.painted == painted + 1
+        await pilot.resize_terminal(1, 1)
+        await pilot.pause()
+        assert screen(app.spark) == ["s"]
