@@ -143,7 +143,7 @@ class Emulator:
     @property
     def lines(self) -> list[str]:
         """Return the rows as text, without the blanks at their ends."""
-        return [line.rstrip() for line in self.screen.display]
+        return ["".join(cell.data for cell in row).rstrip() for row in self.cells()]
 
     def cells(self) -> list[list[Any]]:
         """Return every cell with how it looks, to be compared with another screen's."""

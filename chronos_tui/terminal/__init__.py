@@ -1,0 +1,1 @@
+"""The wire: what reaches the terminal, what comes from it, and the state it is left in."""
