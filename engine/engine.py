@@ -156,8 +156,10 @@ class Engine(Showing):
             return clean
 
     def close(self) -> None:
-        """Stop and close the database. The object is of no further use."""
+        """Stop and close the database. The object is of no further use. Idempotent."""
         with self._changing:
+            if self._closed:
+                return
             self._closed = True
             self.stop()
         super().close()
