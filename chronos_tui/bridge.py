@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from engine.operations.configuring import load as load_settings
     from engine.operations.configuring import load_light as load_settings_light
     from engine.operations.enqueue import Enqueued as Enqueued
+    from engine.operations.enqueue import prepare as check_message
+    from engine.operations.enqueue import resolve as resolve_target
     from engine.operations.health import Check as Check
     from engine.operations.health import Level as Level
     from engine.operations.holding import LONGEST_MS as LONGEST_HOLD_MS
@@ -144,6 +146,7 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "ConfigEntry",
     "ExplanationLine",
     "attempt_shape",
+    "check_message",
     "check_shape",
     "complete_filter",
     "config_entries",
@@ -161,6 +164,7 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "message_shape",
     "parse_filter",
     "read_log",
+    "resolve_target",
 ]
 
 _HOMES = {
@@ -218,7 +222,7 @@ _HOMES = {
     "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),
     "engine.operations.bulk": ("Bulk", "Frozen"),
     "engine.operations.configuring": ("load_settings=load", "load_settings_light=load_light"),
-    "engine.operations.enqueue": ("Enqueued",),
+    "engine.operations.enqueue": ("Enqueued", "check_message=prepare", "resolve_target=resolve"),
     "engine.operations.health": ("Check", "Level"),
     "engine.operations.holding": ("LONGEST_HOLD_MS=LONGEST_MS",),
     "engine.operations.reading": ("COUNT_MOST", "Detail", "Page", "TargetState"),
