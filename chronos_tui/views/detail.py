@@ -59,9 +59,11 @@ def document(facts: Facts, now_ms: int) -> Document:
     return tuple(lines)
 
 
-def heading(one: bridge.Message, cells: int) -> Line:
-    """Return the line above the details."""
+def heading(one: bridge.Message, found: str, cells: int) -> Line:
+    """Return the line above the details. found: at which match of a search the operator is."""
     line = [Span("─ ", "dim"), Span(f"#{one.id} ", "title"), state_span(one.state.value), Span(" ")]
+    if found:
+        line += [Span("── ", "dim"), Span(found, "accent"), Span(" ")]
     used = sum(len(span.text) for span in line)
     return (*line, Span("─" * max(0, cells - used), "dim"))
 
@@ -245,11 +247,11 @@ def _size(size: int) -> Span:
     return Span(bridge.format_size(size), "dim")
 
 
-def whole_text(body: Body, subject: str) -> str:
+def whole_text(said: bridge.Content) -> str:
     """Return all that a message says as one text for an editor, safe for a terminal."""
-    parts = [f"Subject: {bridge.safe_line(subject, _LINE_CHARS)}"]
-    parts += [f"{bridge.safe_line(name, 100)}: {bridge.safe_line(value, _LINE_CHARS)}" for name, value in body.headers]
-    for text in (body.text, body.html, body.data):
+    parts = [f"Subject: {bridge.safe_line(said.subject, _LINE_CHARS)}"]
+    parts += [f"{bridge.safe_line(name, 100)}: {bridge.safe_line(value, _LINE_CHARS)}" for name, value in said.headers]
+    for text in (said.text, said.html, said.data):
         if text:
             parts += ["", bridge.safe_block(text, len(text))]
     return "\n".join(parts) + "\n"

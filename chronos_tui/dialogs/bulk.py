@@ -1,0 +1,160 @@
+"""Asks before an act on many messages, and shows how far it has come. Enter never means yes; does nothing itself."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from chronos_tui.dialogs.confirm import COMMANDS as CONFIRM
+from chronos_tui.keys import Command
+from chronos_tui.views.acts import Preview, progress_line
+from chronos_tui.views.spans import Span
+from chronos_tui.widgets.bar import Bar
+from chronos_tui.widgets.bound import bindings
+
+TYPED = (
+    Command("typed.submit", ("enter",), "accept", "do it, if the number is right"),
+    Command("typed.no", ("escape", "ctrl+c"), "no", "leave everything as it is"),
+)
+PROGRESS = (Command("progress.leave", ("escape", "q", "minus"), "leave", "go back to the list"),)
+
+_BOX = """
+    {name} {{ align: center middle; background: $background 0%; }}
+    {name} > Vertical {{ width: 78; max-width: 100%; height: auto; padding: 0 1; border: solid $warning;
+                         background: $surface; }}
+"""
+
+
+class Ask(ModalScreen[bool], inherit_bindings=False):
+    """Shows a preview; returns True when the operator said yes by `y`."""
+
+    BINDINGS = bindings(CONFIRM)
+    DEFAULT_CSS = _BOX.format(name="Ask")
+
+    def __init__(self, preview: Preview) -> None:
+        super().__init__()
+        self._preview = preview
+
+    def compose(self) -> ComposeResult:
+        """See Screen.compose."""
+        with Vertical() as box:
+            box.border_title = Content(self._preview.title)
+            for line in self._preview.lines:
+                yield Bar(line)
+            yield Bar(())
+            yes = (Span("y", "accent"), Span(f" {self._preview.yes}    "))
+            yield Bar((*yes, Span("esc", "accent"), Span(" leave everything as it is")))
+
+    def action_yes(self) -> None:
+        """Do it."""
+        self.dismiss(result=True)
+
+    def action_no(self) -> None:
+        """Do nothing."""
+        self.dismiss(result=False)
+
+
+class TypedInput(Input):
+    """The number, and the two keys."""
+
+    BINDINGS = bindings(TYPED)
+    DEFAULT_CSS = """
+    TypedInput { border: none; height: 1; padding: 0; }
+    """
+
+    def action_no(self) -> None:
+        """Do nothing."""
+        self.screen.dismiss(result=False)
+
+
+class AskTyped(ModalScreen[bool], inherit_bindings=False):
+    """Shows a preview; returns True when the operator typed what it names."""
+
+    DEFAULT_CSS = _BOX.format(name="AskTyped")
+
+    def __init__(self, preview: Preview) -> None:
+        super().__init__()
+        self._preview = preview
+
+    def compose(self) -> ComposeResult:
+        """See Screen.compose."""
+        with Vertical() as box:
+            box.border_title = Content(self._preview.title)
+            for line in self._preview.lines:
+                yield Bar(line)
+            yield Bar(())
+            yield Bar(id="ask")
+            yield TypedInput(max_length=40)
+
+    def on_mount(self) -> None:
+        """Say what to type."""
+        self._show("")
+        self.query_one(TypedInput).focus()
+
+    def _show(self, wrong: str) -> None:
+        what = (
+            Span("Type "),
+            Span(self._preview.typed, "bold"),
+            Span(f" and Enter to {self._preview.yes}; "),
+            Span("esc", "accent"),
+            Span(" leaves everything as it is"),
+        )
+        self.query_one("#ask", Bar).show((*what, Span(f"  ✗ {wrong}", "failed")) if wrong else what)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Do it if it is what was asked for."""
+        event.stop()
+        if event.value.replace(" ", "") == self._preview.typed:
+            self.dismiss(result=True)
+        else:
+            self._show("not it")
+
+
+class Progress(ModalScreen[bool], inherit_bindings=False):
+    """Shows how far something has come. Returns True when the operator left it, False when it has come to its end.
+
+    leaving: what leaving means: "it goes on", "nothing is written".
+    """
+
+    BINDINGS = bindings(PROGRESS)
+    DEFAULT_CSS = _BOX.format(name="Progress")
+
+    def __init__(self, title: str, leaving: str) -> None:
+        super().__init__()
+        self._title = title
+        self._leaving = leaving
+        self._at = (0, 1)
+
+    def compose(self) -> ComposeResult:
+        """See Screen.compose."""
+        with Vertical() as box:
+            box.border_title = Content(self._title)
+            yield Bar(id="progress")
+            yield Bar(())
+            yield Bar((Span("esc", "accent"), Span(f" leaves: {self._leaving}")))
+
+    def on_resize(self) -> None:
+        """Fit the bar."""
+        self.call_after_refresh(self._show)
+
+    def step(self, done: int, total: int) -> None:
+        """Show that so much is done."""
+        self._at = (done, total)
+        if self.is_mounted:
+            self._show()
+
+    def _show(self) -> None:
+        bar = self.query_one("#progress", Bar)
+        bar.show(progress_line(*self._at, max(20, bar.size.width)))
+
+    def end(self) -> None:
+        """It has come to its end."""
+        if self.is_current:
+            self.dismiss(result=False)
+
+    def action_leave(self) -> None:
+        """Go back to the list."""
+        self.dismiss(result=True)
