@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ _LONGEST_WORDS = 300
 _LONGEST_VALUE = 4_000
 _LONGEST_JSON = 200_000
 _DEEPEST = 40
+_UID = re.compile(r"msg_[0-9a-f]{32}")
 _ROLES = {
     "message.dead": "failed",
     "message.uncertain": "warning",
@@ -47,9 +49,19 @@ def cells(entry: bridge.AuditEntry, now_ms: int, *, wide: bool, bad_seq: int | N
         Span(_time(entry, now_ms, wide=wide), "dim"),
         Span(bridge.safe_line(entry.actor, 60)),
         Span(bridge.safe_line(entry.action, 60), _ROLES.get(entry.action, "")),
-        Span(bridge.safe_line(entry.subject, 100)),
+        Span(_subject(entry, wide=wide)),
         Span(words(entry)),
     )
+
+
+def _subject(entry: bridge.AuditEntry, *, wide: bool) -> str:
+    """A message by its number, which is what people know it by; its uid only where there is room."""
+    detail: object = entry.detail
+    number = detail.get("id") if isinstance(detail, Mapping) else None
+    subject = bridge.safe_line(entry.subject, 100)
+    if type(number) is not int or not _UID.fullmatch(entry.subject):
+        return subject
+    return f"#{number} {subject}" if wide else f"#{number}"
 
 
 def _time(entry: bridge.AuditEntry, now_ms: int, *, wide: bool) -> str:
@@ -72,25 +84,11 @@ def words(entry: bridge.AuditEntry) -> str:
 
 
 def _message(detail: Mapping[str, Any]) -> str:
-    said = [f"#{_text(detail['id'])}"] if "id" in detail else []
-    if "from" in detail:
-        said.append(f"from {_text(detail['from'])}")
-    if target := detail.get("to") or detail.get("target"):
-        said.append(f"to {_text(target)}")
-    if "attempt" in detail:
-        said.append(f"try {_text(detail['attempt'])}")
-    if "before" in detail:
-        said.append(f"was {_text(detail['before'])}")
-    if "as" in detail:
-        said.append(f"as {_text(detail['as'])}")
-    if "requested" in detail:
+    said = [f"{words} {_text(detail[name])}".strip() for name, words in _OF_MESSAGES.items() if name in detail]
+    if detail.get("requested"):
         said.append("if it can still be stopped")
-    if "route" in detail:
-        said.append(f"by route {_text(detail['route'])}")
-    if "key" in detail:
-        said.append(f"key {_text(detail['key'])}")
     why = "; ".join(_text(detail[name]) for name in ("reason", "last") if detail.get(name))
-    return " ".join(said) + (f": {why}" if why and said else why)
+    return _with(", ".join(said), why)
 
 
 def _bulk(detail: Mapping[str, Any]) -> str:
@@ -130,6 +128,18 @@ def _set_back(detail: Mapping[str, Any]) -> str:
 def _any(detail: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {_text(value)}" for name, value in detail.items())
 
+
+_OF_MESSAGES = {
+    "from": "from",
+    "to": "to",
+    "target": "to",
+    "attempt": "try",
+    "before": "was",
+    "as": "as",
+    "route": "by route",
+    "key": "key",
+}
+"""What an entry about a message may tell, and the word before it."""
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "message": _message,
@@ -220,6 +230,43 @@ def _inside(value: object) -> list[tuple[object, object]] | None:
     if isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value):
         return list(enumerate(value, 1))
     return None
+
+
+def entry_title(seq: int | None, cells_: int) -> Line:
+    """Return the line above the details."""
+    name = f"entry {seq}" if seq is not None else "no entry"
+    keys = " z zoom   esc closes "
+    line = (Span("─ ", "dim"), Span(name, "title"), Span(" "))
+    rest = cells_ - width(line) - len(keys) - 1
+    return (*line, Span("─" * max(0, rest), "dim"), *((Span(keys, "dim"), Span("─", "dim")) if rest > 0 else ()))
+
+
+def speaks_of(entry: bridge.AuditEntry) -> str:
+    """Return the uid of the message that an entry is about or came from; "" for none."""
+    detail: object = entry.detail
+    by = detail.get("by") if isinstance(detail, Mapping) else None
+    for word in (entry.subject, by):
+        if isinstance(word, str) and _UID.fullmatch(word):
+            return word
+    return ""
+
+
+# Filters
+
+
+def moves_with_time(expression: str) -> bool:
+    """Whether entries leave or enter what matches as time passes."""
+    return any(term.field == "age" for term in bridge.parse_filter(expression, bridge.AUDIT_FIELDS))
+
+
+def since_ms(expression: str, now_ms: int) -> int | None:
+    """Return from when on a filter wants entries; None where it names no time."""
+    found = [
+        term.number if term.field == "since" else now_ms - term.number
+        for term in bridge.parse_filter(expression, bridge.AUDIT_FIELDS)
+        if not term.negated and (term.field == "since" or (term.field == "age" and term.op in {"<", "<="}))
+    ]
+    return max(found, default=None)
 
 
 # The line above the list
