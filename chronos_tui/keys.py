@@ -24,7 +24,8 @@ class Command:
 
     id: "scope.name"; the scope's widget has a method action_name. keys: as Textual names them, the first is shown.
     title: one or two words for the footer. help: a line for `?` and docs/keys.md, without the key.
-    rank: its place in the footer, the smallest first; 0 keeps it out. line: its name at ":", if it has one.
+    rank: its place in the footer, the smallest first; 0 keeps it out. line: its name at ":", if it has one, and what may
+    stand behind it, as cockpit/arguments.py knows it: "retry [ID…|FILTER]".
     """
 
     id: str
@@ -91,6 +92,7 @@ SHELL = (
     Command("shell.attention", ("exclamation_mark",), "attention", "go to what needs you, as the first line says"),
     Command("shell.pause", ("p",), "pause", "hold back messages of a scope for a time", danger=Danger.UNDOABLE),
     Command("shell.resume", ("P",), "resume", "let what is paused go on", danger=Danger.FINAL),
+    Command("shell.new", ("n",), "new", "write a message", rank=65, danger=Danger.UNDOABLE),
     Command("shell.undo", ("u",), "undo", "take the last act back while it can be"),
     Command("shell.back", ("minus",), "back", "go where you were before"),
     Command("shell.close", ("escape",), "leave", "leave what is open; then drop marks, then the filter"),

@@ -1,25 +1,100 @@
-"""The command line at ":": which words there are, what completes them, what they do."""
+"""The command line at ":": takes a line apart, completes and checks it, and says what was probably meant."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chronos_tui import bridge
+from chronos_tui.cockpit import arguments, words
+from chronos_tui.cockpit.arguments import Known
+from chronos_tui.cockpit.themes import THEMES
+from chronos_tui.cockpit.words import Word
+from chronos_tui.keys import Danger
 from chronos_tui.widgets.panel import Prompt
 
 if TYPE_CHECKING:
     from chronos_tui.cockpit.shell import Cockpit
 
-
-def prompt(shell: Cockpit) -> Prompt:
-    """Return what ":" asks for."""
-    return Prompt(":", shell.run_line, history="command")
+_HINT = "a command: pause email 30m · outbox state:dead · #1042 · help   (tab completes, ↑ brings back)"
 
 
-def run(shell: Cockpit, line: str) -> None:
-    """Do what `line` says."""
-    word, _, rest = line.strip().partition(" ")
-    for kind in shell.kinds:
-        if word == kind.ID:
-            shell.go(kind.ID, rest.strip())
+class CommandLine:
+    """What ":" understands. Asks the engine what can be named each time it is opened."""
+
+    def __init__(self, shell: Cockpit) -> None:
+        self._shell = shell
+        self._values: dict[str, tuple[str, ...]] = {}
+
+    def open(self, initial: str = "") -> None:
+        """Ask for a line."""
+        self._shell.desk.read("known values", lambda engine: engine.known_values(), self._learn)
+        self._shell.prompt(Prompt(":", self.run, initial, self.complete, self.check, "command", _HINT))
+
+    def _learn(self, values: dict[str, tuple[str, ...]]) -> None:
+        self._values = values
+
+    def known(self, dialect: bridge.Dialect | None = None) -> Known:
+        """Return what can be named now."""
+        situation = self._shell.situation
+        held = tuple(hold.scope for hold in situation.holds) if situation is not None else ()
+        themes = tuple(theme.name for theme in THEMES)
+        return Known(self._shell.engine.settings, self._values, held, themes, dialect)
+
+    def words(self) -> Mapping[str, Word]:
+        """Return every word that can be said, by its name."""
+        return {word.name: word for word in words.words(self._shell)}
+
+    def complete(self, text: str, cursor: int) -> list[str]:
+        """Return whole lines that `text` could become, the likeliest first."""
+        if cursor < len(text):
+            return []
+        name, space, rest = _split(text)
+        known = self.words()
+        if not space:
+            return [f"{one} " if word.pattern else one for one, word in known.items() if one.startswith(name)]
+        found = known.get(name)
+        if found is None:
+            return []
+        place = replace(self.known(found.dialect))
+        return [f"{name}{space}{one}" for one in arguments.complete(found.pattern, rest, place)]
+
+    def check(self, text: str) -> str:
+        """Return why the line cannot be done, "" when nothing speaks against it."""
+        name, _space, rest = _split(text)
+        if not name or (not rest.strip() and words.place_of(self._shell, name)):
+            return ""
+        found = self.words().get(name)
+        if found is None:
+            return self._unknown(name)
+        if self._shell.read_only and found.danger is not Danger.NONE:
+            return f"{name}: opened read-only: nothing can be changed from here"
+        why = arguments.wrong(found.pattern, rest, self.known(found.dialect))
+        return f"{name}: {why}" if why else ""
+
+    def run(self, text: str) -> None:
+        """Do what the line says, or say why not."""
+        if why := self.check(text):
+            self._shell.say(why, "failed")
             return
-    shell.say(f"{word}: no such command", "failed")
+        name, _space, rest = _split(text)
+        if not name:
+            return
+        if not rest.strip() and (place := words.place_of(self._shell, name)):
+            self._shell.go(*place)
+            return
+        found = self.words()[name]
+        found.run(arguments.parse(found.pattern, rest, self.known(found.dialect)))
+
+    def _unknown(self, name: str) -> str:
+        guess = bridge.suggest(name, self.words())
+        hint = f"did you mean {guess}?" if guess else "'help' lists the keys, tab the commands"
+        return f"no command {bridge.safe_line(name, 40)!r}; {hint}"
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Return the word, the blanks behind it, and the rest."""
+    line = text.lstrip().removeprefix(":")
+    name, space, rest = line.partition(" ")
+    return name, space, rest

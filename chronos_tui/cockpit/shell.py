@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.events import Event, Key
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from chronos_tui import bridge, screens
-from chronos_tui.cockpit import lines, themes
+from chronos_tui.cockpit import flows, themes
+from chronos_tui.cockpit.lines import CommandLine
 from chronos_tui.cockpit.session import Session
 from chronos_tui.desk import Desk
 from chronos_tui.dialogs.confirm import Confirm
@@ -39,6 +42,16 @@ _TWICE_S = 2.0
 _MOST_BACK = 50
 _LEAST = (60, 20)
 _ALL = frozenset(bridge.Topic)
+_ACTS = frozenset({"pause", "resume", "new", "undo"})
+"""What read-only leaves out."""
+
+
+class Active(NamedTuple):
+    """A command with those of its keys that work now, and where its action is run."""
+
+    command: Command
+    node: DOMNode
+    action: str
 
 
 class Main(Screen[None], inherit_bindings=False):
@@ -62,7 +75,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         *(Binding(str(n), f"panel({n})", "panel", show=False, id="shell.panel") for n in range(1, 10)),
     ]
     CSS = """
-    Screen { layout: vertical; background: $background; }
+    Screen { layout: vertical; background: $background; layers: default prompt; }
     #header { background: $panel; }
     #footer { background: $panel; }
     #panels { height: 1fr; }
@@ -94,7 +107,8 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._header = Bar(id="header")
         self._tabs = Bar(id="tabs")
         self._panels = ContentSwitcher(id="panels")
-        self._prompt = PromptBar()
+        self._prompt = PromptBar(self._typed_before, self._remember)
+        self.line = CommandLine(self)
         self._footer = Bar(id="footer")
         self._small = Bar(id="small")
         self._open: dict[str, Panel] = {}
@@ -141,7 +155,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def _ids(self) -> list[str]:
         return [kind.ID for kind in self.kinds]
 
-    async def _show(self, panel_id: str, place: str = "") -> None:
+    async def _show(self, panel_id: str, place: str = "", then: Callable[[Panel], None] | None = None) -> None:
         panel = self._open.get(panel_id)
         if panel is None:
             panel = next(kind for kind in self.kinds if panel_id == kind.ID)()
@@ -156,6 +170,14 @@ class Cockpit(SafeApp, inherit_bindings=False):
         panel.reload()
         self._show_tabs()
         self._show_footer()
+        if then is not None:
+            then(panel)
+
+    def _typed_before(self, history: str) -> list[str]:
+        return self.session.histories.get(history, [])
+
+    def _remember(self, history: str, text: str) -> None:
+        self.session.remember(history, text)
 
     def _focus(self) -> None:
         """Give the focus to the pane that had it, or to the first of the panel."""
@@ -202,15 +224,15 @@ class Cockpit(SafeApp, inherit_bindings=False):
         """Give the focus back."""
         self._focus()
 
-    def go(self, panel: str, place: str = "") -> None:
-        """See Host."""
+    def go(self, panel: str, place: str = "", then: Callable[[Panel], None] | None = None) -> None:
+        """See Host. then: called with the panel once it is shown."""
         if self._present is not None:
             self._back = [*self._back, (self._present.ID, self._present.place())][-_MOST_BACK:]
-        self.run_worker(self._show(panel, place), exclusive=True, group="show")
+        self.run_worker(self._show(panel, place, then), exclusive=True, group="show")
 
     def run_line(self, line: str) -> None:
         """See Host."""
-        lines.run(self, line)
+        self.line.run(line)
 
     def remember_undo(self, label: str, work: Work) -> None:
         """See Host."""
@@ -293,14 +315,33 @@ class Cockpit(SafeApp, inherit_bindings=False):
             titles.append((kind.NUMBER, kind.TITLE, badge, role))
         bar.show(views.tabs(titles, present, bar.size.width))
 
-    def working(self) -> list[Command]:
-        """Return the commands whose keys work now, each once, in the order of the bindings."""
-        found: dict[str, Command] = {}
-        for active in self.screen.active_bindings.values():
+    @property
+    def situation(self) -> bridge.Situation | None:
+        """What the first line shows, None before it was read."""
+        return self._situation
+
+    @property
+    def present(self) -> Panel | None:
+        """The panel that is open."""
+        return self._present
+
+    def active(self) -> list[Active]:
+        """Return what works now with the keys that do it, in the order of the bindings."""
+        found: dict[str, Active] = {}
+        for key, active in self.screen.active_bindings.items():
             command = self.commands.get(active.binding.id or "")
-            if command is not None and active.enabled:
-                found[command.id] = command
+            if command is None or not active.enabled:
+                continue
+            known = found.get(command.id)
+            keys = (*(known.command.keys if known is not None else ()), key)
+            # As the registry has them: the first is the one that is shown.
+            keys = tuple(one for one in command.keys if one in keys)
+            found[command.id] = Active(replace(command, keys=keys), active.node, active.binding.action)
         return list(found.values())
+
+    def working(self) -> list[Command]:
+        """Return the commands whose keys work now, each once, with those of its keys that do."""
+        return [one.command for one in self.active()]
 
     def _show_footer(self) -> None:
         if self._notice or self.screen.id != "main":
@@ -324,6 +365,14 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._show_footer()
 
     # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer no panel that there is not, and no act where the engine would refuse every one."""
+        if action == "panel":
+            return any(kind.NUMBER == number for kind in self.kinds for number in parameters)
+        if self._read_only and action in _ACTS:
+            return False
+        return super().check_action(action, parameters)
 
     async def on_event(self, event: Event) -> None:
         """See App.on_event: note that somebody is there."""
@@ -355,7 +404,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def action_command_line(self) -> None:
         """Ask for a command by name."""
-        self.prompt(lines.prompt(self))
+        self.line.open()
 
     def action_attention(self) -> None:
         """Go to what the first line speaks of."""
@@ -364,6 +413,31 @@ class Cockpit(SafeApp, inherit_bindings=False):
             self.say("nothing needs you")
         else:
             self.go(need.panel, need.place)
+
+    def action_palette(self) -> None:
+        """Choose a command by a part of its name."""
+        flows.show_palette(self)
+
+    def action_help(self) -> None:
+        """Show the keys that work here."""
+        flows.show_help(self)
+
+    def action_pause(self) -> None:
+        """Hold back a scope."""
+        flows.pause(self)
+
+    def action_resume(self) -> None:
+        """End a hold."""
+        flows.resume(self)
+
+    def action_new(self) -> None:
+        """Write a message."""
+        flows.compose(self)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether this visit has done something that `u` takes back."""
+        return bool(self._undo)
 
     def action_undo(self) -> None:
         """Take the last act back: of this visit, else the last one of many that anybody did."""

@@ -37,9 +37,7 @@ def attachments(names: Sequence[str], most_bytes: int) -> tuple[bridge.Attachmen
     """
     import mimetypes
 
-    total = sum(_look(f"attachment {name}", name).st_size for name in names)
-    if total > most_bytes:
-        raise _too_big(f"attachments: {', '.join(names)}", most_bytes)
+    total_bytes(names, most_bytes)
     found = []
     for name in names:
         bare = Path(name).name
@@ -52,6 +50,14 @@ def attachments(names: Sequence[str], most_bytes: int) -> tuple[bridge.Attachmen
             raise bridge.BadInput(f"attachment {name!a}: its name is not UTF-8; rename it") from error
         found.append(bridge.Attachment(bare, content_type, _file(f"attachment {name}", name, most_bytes)))
     return tuple(found)
+
+
+def total_bytes(names: Sequence[str], most_bytes: int) -> int:
+    """Return the size of all files to attach without reading one. Raises as `attachments` does."""
+    total = sum(_look(f"attachment {name}", name).st_size for name in names)
+    if total > most_bytes:
+        raise _too_big(f"attachments: {', '.join(names)}", most_bytes)
+    return total
 
 
 def _stdin(option: str, most_bytes: int) -> bytes:

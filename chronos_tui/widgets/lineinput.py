@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 from textual.widgets.input import Selection
@@ -16,8 +17,12 @@ Complete = Callable[[str, int], Sequence[str]]
 
 
 class LineInput(Input):
-    """An Input that completes. Its keys come from whoever subclasses it; Textual's own for moving stay."""
+    """An Input that completes. Its keys come from whoever subclasses it; Textual's own for moving stay.
 
+    ctrl+c leaves, as in a shell: Textual would copy, and nobody could leave by the key that everybody knows.
+    """
+
+    BINDINGS = [Binding("ctrl+c", "leave", show=False)]  # noqa: RUF012 - as Textual declares it
     DEFAULT_CSS = """
     LineInput, LineInput:focus { background: $panel; background-tint: $foreground 0%; }
     """
@@ -33,6 +38,9 @@ class LineInput(Input):
         def control(self) -> LineInput:
             """The line it comes from."""
             return self.line
+
+    class Left(Message):
+        """The operator wants none of it."""
 
     def __init__(self, value: str = "", *, complete: Complete = lambda _text, _cursor: (), **options: Any) -> None:
         self.candidates: tuple[str, ...] = ()
@@ -113,6 +121,10 @@ class LineInput(Input):
         elif self.candidates:
             self._put(self.candidates[0])
             self.look()
+
+    def action_leave(self) -> None:
+        """Say that it is to be left."""
+        self.post_message(self.Left())
 
     def action_older(self) -> None:
         """Bring back what was typed before."""

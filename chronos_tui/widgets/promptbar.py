@@ -32,13 +32,9 @@ COMMANDS = (
 
 
 class PromptInput(LineInput):
+    """The prompt's line."""
+
     BINDINGS = bindings(COMMANDS)
-
-    class Left(Message):
-        """The operator wants none of it."""
-
-    def action_leave(self) -> None:
-        self.post_message(self.Left())
 
 
 class PromptBar(Vertical):
@@ -134,7 +130,7 @@ class PromptBar(Vertical):
         self.close()
         prompt.accept(text)
 
-    def on_prompt_input_left(self, event: PromptInput.Left) -> None:
+    def on_line_input_left(self, event: LineInput.Left) -> None:
         """Leave it."""
         event.stop()
         self.close()

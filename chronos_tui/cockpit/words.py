@@ -1,0 +1,91 @@
+"""The words that ":" knows: the panels, the registry's commands, and what has no key. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from chronos_tui import bridge
+from chronos_tui.cockpit import verbs
+from chronos_tui.keys import SHELL, Command, Danger
+from chronos_tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from chronos_tui.cockpit.shell import Cockpit
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of the command line.
+
+    pattern: what stands behind it, see arguments.py. run: called with one text for each place of the pattern.
+    dialect: of a FILTER in the pattern.
+    """
+
+    name: str
+    pattern: str
+    help: str
+    run: Callable[[list[str]], None]
+    danger: Danger = Danger.NONE
+    dialect: bridge.Dialect | None = None
+
+    @property
+    def usage(self) -> str:
+        """How it is written."""
+        return f"{self.name} {self.pattern}".strip()
+
+
+def words(shell: Cockpit) -> Iterator[Word]:
+    """Yield every word: panels first, then what the registry names, then the rest."""
+    for kind in shell.kinds:
+        pattern = "[FILTER]" if kind.FILTER is not None else ""
+        help_ = f"the panel {kind.TITLE}" + (", with a filter" if pattern else "")
+        yield Word(kind.ID, pattern, help_, partial(_open, shell, kind), dialect=kind.FILTER)
+    for kind in shell.kinds:
+        for command in kind.COMMANDS:
+            if command.line:
+                run = partial(_in_panel, shell, kind, command)
+                yield _word(command, run, kind.FILTER)
+    for command in SHELL:
+        if command.line:
+            yield _word(command, partial(_in_shell, shell, command))
+    for name, pattern, help_, danger, function in verbs.VERBS:
+        yield Word(name, pattern, help_, partial(function, shell), danger)
+
+
+def place_of(shell: Cockpit, word: str) -> tuple[str, str] | None:
+    """Return the panel and the place of what `word` names by itself ("#1042"), None when it is no such thing."""
+    for kind in shell.kinds:
+        if place := kind.place_of(word):
+            return kind.ID, place
+    return None
+
+
+def _word(command: Command, run: Callable[[list[str]], None], dialect: bridge.Dialect | None = None) -> Word:
+    name, _, pattern = command.line.partition(" ")
+    return Word(name, pattern, command.help, run, command.danger, dialect)
+
+
+def _open(shell: Cockpit, kind: type[Panel], given: list[str]) -> None:
+    shell.go(kind.ID, "".join(given))
+
+
+def _in_shell(shell: Cockpit, command: Command, given: list[str]) -> None:
+    del given  # the registry's commands of the shell take nothing
+    shell.call_later(shell.run_action, command.action)
+
+
+def _in_panel(shell: Cockpit, kind: type[Panel], command: Command, given: list[str]) -> None:
+    """Open the panel, then do it there: on what was named, else on what is marked or under the cursor."""
+    word = command.line.partition(" ")[0]
+    rest = " ".join(one for one in given if one)
+
+    def then(panel: Panel) -> None:
+        if not rest:
+            shell.call_later(shell.run_action, command.action, panel)
+        elif not panel.line(word, rest):
+            shell.say(f"{word}: nothing is taken behind it", "failed")
+
+    shell.go(kind.ID, then=then)
