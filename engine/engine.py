@@ -1,4 +1,4 @@
-"""The engine's public surface: everything a front end may ask for, owner or attached. Wiring only, no rules."""
+"""The engine's public surface: own or attach, acts, and by class Showing all that can be looked at. Wiring, no rules."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ _EXPRESSIONS: dict[str, Callable[[Message], bool]] = {
     "": lambda _m: True,
     "state:queued": lambda m: m.state == "queued",
     "state:queued target:target3": lambda m: m.state == "queued" and m.target == "target3",
+    "state:delivered": lambda m: m.state == "delivered",
     "state:dead,delivered": lambda m: m.state in {"dead", "delivered"},
     "-state:delivered": lambda m: m.state != "delivered",
     "-state:delivered,queued -state:held": lambda m: m.state not in {"delivered", "queued", "held"},
@@ -112,6 +113,12 @@ def test_pages_in_any_order_are_complete_in_both_directions(
         again = read(at=place_of(order, wanted[number]))
         assert list(again.rows) == wanted[number : number + size]
         assert again.at_end == (number + size >= len(wanted))
+        # Short pages begin and end among what is alike.
+        place = place_of(order, wanted[number])
+        behind = sorting.page(context, expression, order, descending=descending, after=place, limit=2)
+        assert behind == SortedPage(tuple(wanted[number + 1 : number + 3]), number + 3 >= len(wanted))
+        ahead = sorting.page(context, expression, order, descending=descending, before=place, limit=2)
+        assert ahead == SortedPage(tuple(wanted[max(0, number - 2) : number]), number <= 2)
 
 
 @pytest.fixture
