@@ -1,4 +1,4 @@
-"""The engine's public surface: own or attach, acts, and by class Showing all that can be looked at. Wiring, no rules."""
+"""The engine's public surface: own or attach, acts, and by class Showing all there is to look at. Wiring, no rules."""
 
 from __future__ import annotations
 
