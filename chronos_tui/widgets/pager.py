@@ -328,9 +328,10 @@ class Pager(Widget, can_focus=True):
     def _repaint(self, *, all_of_it: bool = False) -> None:
         """Paint the lines that show something else than before; neighbours together."""
         width = self.content_size.width
-        self._fitted = tuple(fit_indexes(self._columns, max(0, width - _GUTTER)))
+        before_fitted, self._fitted = self._fitted, tuple(fit_indexes(self._columns, max(0, width - _GUTTER)))
         before, self._shown = self._shown, self._lines()
-        if all_of_it:
+        # Textual may have painted at the new width before it told us of it: the same rows look different now.
+        if all_of_it or before_fitted != self._fitted:
             self.refresh()
         else:
             repaint_changed(self, before, self._shown)
