@@ -1,12 +1,13 @@
 """A model of what the terminal shows, and of what it should show: turns Textual's output into what has changed.
 
-Pure: text in, text out; no Textual, no terminal. Reads only the sequences that Textual and rich write. At the first other
-one it steps aside for good (`transparent`), because a wrong picture is worse than a long one.
+Pure: text in, text out; no Textual, no terminal. Reads only the sequences that Textual and rich write. At the first
+other one it steps aside for good (`transparent`), because a wrong picture is worse than a long one.
 """
 
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from typing import TypeVar
 
 from rich.cells import get_character_cell_size
@@ -37,24 +38,31 @@ _ERASE_FROM = 5
 _WORTH_CROSSING = 4
 """Unchanged cells up to this many between two changed ones are written again: a move costs as much."""
 
+_BLANKS = re.compile("( {12,})")
+_LONG_BLANK = " " * 12
+"""Blanks from which on erasing and moving on (at most 12 bytes) is shorter."""
+
 _SURE = re.compile(
-    "[ -~\u00a1-\u00ac\u00ae-\u024f\u2500-\u259f\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u25b8\u2713\u2717]+"
+    "[\u00a1-\u00ac\u00ae-\u024f\u2500-\u259f\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u25b8\u2713\u2717"
+    "\u3001-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e]"
 )
-"""What every terminal shows one cell wide: ASCII, Latin letters, lines, blocks, and the marks that the cockpit uses."""
+"""What every terminal shows as wide as we say: Latin letters, lines, blocks, the cockpit's marks; Han, kana, hangul."""
 
 _MOST_IN_A_CELL = 8
 """Characters: one with its combining marks."""
 
 
 class Cells:
-    """The wanted and the shown screen of `width` × `height` cells. A cell's text is "" where a wide one stretches over it.
+    """The wanted and the shown screen, in cells. A cell's text is "" where a wide character stretches over it.
 
     Use: `take` what Textual writes, then write what `render` returns; `feed` does both. Everything outside the screen
     is ignored. After `invalidate` or `resize` the next `render` clears the terminal and paints all of it.
+    erases_colour: whether the terminal erases to the background in use (terminfo's bce).
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, *, erases_colour: bool = False) -> None:
         self.width, self.height = width, height
+        self._erases_colour = erases_colour
         self.transparent = False
         """Whether an unknown sequence was met and all output passes through unread since."""
 
@@ -222,23 +230,34 @@ class Cells:
         want_styles, show_styles = self._want_styles[y], self._show_styles[y]
         if want == show and want_styles == show_styles:
             return
-        tail = _blank_from(want, want_styles)
+        tail = self._blank_from(want, want_styles)
         for start, end in _spans(want, show, want_styles, show_styles):
             if end - max(start, tail) >= _ERASE_FROM:
+                # All that is wanted from here to the edge is blank, so that erasing to it spoils nothing.
                 if start < tail:
                     self._cells(y, start, tail)
-                # All that is wanted from here to the edge is blank, so that erasing spoils nothing.
                 self._go(max(start, tail), y)
-                self._look(DEFAULT)
+                self._look_blank(want_styles[-1])
                 self._out.append("\x1b[K")
                 break
             self._cells(y, start, end)
         show[:] = want
         show_styles[:] = want_styles
 
+    def _blank_from(self, want: list[str], styles: list[Style]) -> int:
+        """Return from which column on a row is one blank that erasing gives."""
+        blank = styles[-1].blank
+        x = len(want)
+        if self._erasable(blank):
+            while x and want[x - 1] == " " and styles[x - 1].blank is blank:
+                x -= 1
+        return x
+
+    def _erasable(self, blank: Style) -> bool:
+        return blank is DEFAULT or (self._erases_colour and not blank.attributes)
+
     def _cells(self, y: int, start: int, end: int) -> None:
         want, styles = self._want[y], self._want_styles[y]
-        self._go(start, y)
         x = start
         while x < end:
             style, first = styles[x], x
@@ -246,30 +265,60 @@ class Cells:
             while x < end and styles[x] is style:
                 x += 1
             text = "".join(want[first:x])
-            if not (style.blank is self._with.blank and text.isspace()):
-                self._look(style)
-            if text.isascii() or _SURE.fullmatch(text):
-                self._out.append(text)
-                self._at_x = x
+            if text.isascii():
+                self._ascii(y, first, text, style)
             else:
-                self._unsure(y, first, x)
-                if x < end:
-                    self._go(x, y)
+                self._mixed(y, first, x, style)
         if self._at_x >= self.width:
             self._at_x = -1  # at the edge terminals differ in where the cursor is
 
-    def _unsure(self, y: int, start: int, end: int) -> None:
-        """Write cells whose width on the terminal is its own affair: after each of them, go on from where we know."""
+    def _ascii(self, y: int, x: int, text: str, style: Style) -> None:
+        """Write ASCII in one look, long blanks by erasing them, which leaves the cursor where it is."""
+        if self._erasable(style.blank) and _LONG_BLANK in text:
+            for part in _BLANKS.split(text):
+                if len(part) >= len(_LONG_BLANK) and part.isspace():
+                    self._go(x, y)
+                    self._look_blank(style)
+                    self._out.append(f"\x1b[{len(part)}X")
+                elif part:
+                    self._put(y, x, part, style)
+                x += len(part)
+        else:
+            self._put(y, x, text, style)
+
+    def _put(self, y: int, x: int, text: str, style: Style) -> None:
+        self._go(x, y)
+        if text.isspace():
+            self._look_blank(style)
+        else:
+            self._look(style)
+        self._out.append(text)
+        self._at_x = x + len(text)
+
+    def _mixed(self, y: int, start: int, end: int, style: Style) -> None:
+        """Write cells in one look; how wide the terminal makes some is its own affair: go on from where we know."""
         want = self._want[y]
-        for x in range(start, end):
-            if want[x]:
-                self._go(x, y)
-                self._out.append(want[x])
-                self._at_x = x + 1 if _SURE.fullmatch(want[x]) else -1
+        x = start
+        while x < end:
+            first, kind = x, _kind(want[x])
+            while x < end and (want[x] == "" or _kind(want[x]) is kind):
+                x += 1
+            text = "".join(want[first:x])
+            if kind is _Kind.ASCII:
+                self._ascii(y, first, text, style)
+                continue
+            self._go(first, y)
+            self._look(style)
+            self._out.append(text)
+            self._at_x = x if kind is _Kind.SURE else -1
 
     def _go(self, x: int, y: int) -> None:
         self._out.append(travel(self._at_x, self._at_y, x, y))
         self._at_x, self._at_y = x, y
+
+    def _look_blank(self, style: Style) -> None:
+        if style.blank is not self._with.blank:
+            self._look(style.blank)
 
     def _look(self, style: Style) -> None:
         if style is not self._with:
@@ -288,12 +337,16 @@ def _fit(row: list[T], width: int, fill: T) -> list[T]:
     return row[:width] + [fill] * (width - len(row))
 
 
-def _blank_from(want: list[str], styles: list[Style]) -> int:
-    """Return from which column on a row is blank without a colour: what erasing gives on every terminal."""
-    x = len(want)
-    while x and want[x - 1] == " " and styles[x - 1].blank is DEFAULT:
-        x -= 1
-    return x
+class _Kind(Enum):
+    ASCII = auto()
+    SURE = auto()
+    UNSURE = auto()
+
+
+def _kind(text: str) -> _Kind:
+    if text.isascii():
+        return _Kind.ASCII
+    return _Kind.SURE if len(text) == 1 and _SURE.match(text) else _Kind.UNSURE
 
 
 def _spans(

@@ -6,7 +6,6 @@ in the event loop, keeps the process alive by its threads, and leaves the termin
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -27,7 +26,7 @@ from chronos_tui.terminal.keyboard import Keyboard
 from chronos_tui.terminal.writer import Writer
 
 _STUCK_BYTES = 64 * 1024
-"""A line with so much waiting gets no further frames until it is through: what the screen showed meanwhile is skipped."""
+"""A line with so much waiting gets no further frames until it is through; what came meanwhile is skipped."""
 
 _LEAVE_S = 1.0
 """A line that has not taken the rest by then does not keep the process."""
@@ -156,6 +155,7 @@ class PlainDriver(Driver):
             self._attributes = termios.tcgetattr(self._in)
             raw = termios.tcgetattr(self._in)
             raw[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+            raw[1] &= ~termios.OPOST
             raw[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
             raw[6][termios.VMIN] = 1
             termios.tcsetattr(self._in, termios.TCSANOW, raw)
@@ -295,7 +295,7 @@ class PlainDriver(Driver):
 
 
 class FrugalDriver(PlainDriver):
-    """Writes only what differs from what the terminal shows already; plain output from the first unknown sequence on."""
+    """Writes only what differs from what the terminal shows; plain output from the first unknown sequence on."""
 
     _SETTLE_S = 0.3
 
@@ -303,7 +303,7 @@ class FrugalDriver(PlainDriver):
         self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self.cells = Cells(*self._terminal_size())
+        self.cells = Cells(*self._terminal_size(), erases_colour=_erases_colour(os.environ))
 
     def write(self, data: str) -> None:
         """Take a frame and write what it changes."""
@@ -371,3 +371,9 @@ def _terminal_fd(fallback: int) -> int:
 def _answers_queries(env: Mapping[str, str]) -> bool:
     """Return whether a question about modes is safe to ask: Apple's terminal prints its last letter."""
     return env.get("TERM_PROGRAM") != "Apple_Terminal" and not env.get("TERM", "").startswith(("screen", "linux"))
+
+
+def _erases_colour(env: Mapping[str, str]) -> bool:
+    """Return whether erasing leaves the background in use (bce): GNU screen does not, and unknown terminals may not."""
+    names = ("xterm", "tmux", "rxvt", "linux", "alacritty", "foot", "kitty", "wezterm", "ghostty", "konsole", "vte")
+    return not env.get("STY") and env.get("TERM", "").startswith(names)

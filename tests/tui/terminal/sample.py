@@ -1,4 +1,4 @@
-"""A small app on SafeApp for the tests of the terminal: a list, two pages, text of all widths, a prompt. Run in a pty."""
+"""A small app on SafeApp for the tests of the terminal: two pages, text of all widths, a prompt. Run in a pty."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Sample(SafeApp):
     """`f` switches the page, `c` the colours, `x` crashes, `q` leaves, ctrl+l repaints, ctrl+z stops."""
 
     CSS = """
+    ContentSwitcher { height: 1fr; }
     OptionList { height: 1fr; border: round $accent; }
     #second { height: 1fr; background: $panel; }
     """
@@ -72,6 +73,8 @@ class Sample(SafeApp):
         """Show the other page."""
         switcher = self.query_one(ContentSwitcher)
         switcher.current = "second" if switcher.current == "first" else "first"
+        if switcher.current == "first":
+            self.query_one(OptionList).focus()
 
     def action_colours(self) -> None:
         """Go from dark to light and back."""
