@@ -27,7 +27,7 @@ def _run(words: list[str]) -> int:
         from chronos_tui import headless
 
         return headless.run(given.data_dir, given.config, os.environ)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "") in {"", "dumb", "unknown"}:
         raise bridge.BadInput("needs a terminal; 'chronos-tui --engine-only' runs the engine without one")
     from chronos_tui.cockpit.run import run
 
