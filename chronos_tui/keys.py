@@ -24,8 +24,8 @@ class Command:
 
     id: "scope.name"; the scope's widget has a method action_name. keys: as Textual names them, the first is shown.
     title: one or two words for the footer. help: a line for `?` and docs/keys.md, without the key.
-    rank: its place in the footer, the smallest first; 0 keeps it out. line: its name at ":", if it has one, and what may
-    stand behind it, as cockpit/arguments.py knows it: "retry [ID…|FILTER]".
+    rank: its place in the footer, the smallest first; 0 keeps it out. line: its name at ":", if it has one, and what
+    may stand behind it, as cockpit/arguments.py knows it: "retry [ID…|FILTER]".
     """
 
     id: str

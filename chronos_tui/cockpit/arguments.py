@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chronos_tui import bridge
+from chronos_tui.views.handles import handles
 from chronos_tui.views.quoting import quoted, take
 
 DURATIONS = ("15m", "30m", "1h", "4h", "1d")
 _LONGEST = "7d"
-_HANDLE = re.compile(r"#?[0-9]{1,18}|msg_[0-9a-f]{32}")
-_HANDLES = re.compile(rf"(?:{_HANDLE.pattern})(?:[\s,]+(?:{_HANDLE.pattern}))*\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,6 @@ def complete(pattern: str, rest: str, known: Known) -> list[str]:
         gap = behind[: len(behind) - len(behind.lstrip())]
         before = rest[: len(rest) - len(behind) + len(gap)]
     return []
-
-
-def handles(text: str) -> list[str]:
-    """Return the messages that a text names by number or uid; [] when it is a filter."""
-    return re.findall(_HANDLE.pattern, text) if _HANDLES.fullmatch(text.strip()) else []
 
 
 def _greedy(name: str, present: str, known: Known) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chronos_tui import bridge
 from chronos_tui.cockpit import arguments
 from chronos_tui.commands import times
-from chronos_tui.dialogs.choice import Choice
+from chronos_tui.dialogs.choose import Choice, Choose
 from chronos_tui.dialogs.compose import Compose
 from chronos_tui.dialogs.confirm import Confirm
 from chronos_tui.dialogs.help import Help
@@ -17,7 +17,7 @@ from chronos_tui.dialogs.pause import Asked, Pause, Rules
 from chronos_tui.keys import key_words
 from chronos_tui.views import holds as views
 from chronos_tui.views.palette import Item
-from chronos_tui.views.spans import Document, Line, Span
+from chronos_tui.views.spans import Document, line_text
 
 if TYPE_CHECKING:
     from chronos_tui.cockpit.shell import Cockpit
@@ -144,17 +144,18 @@ def resume(shell: Cockpit, scope: str = "") -> None:
 
 
 def _choose_resume(shell: Cockpit, found: list[_Waiting]) -> None:
-    lines: list[Line] = [
-        (*views.hold_line(one.hold, shell.now_ms(), times.moment), Span(f"; {views.wait(one.all)}", "dim"))
-        for one in found
+    choices = [
+        Choice(str(at + 1) if at < 9 else "", str(at), f"{line_text(words)}; {views.wait(one.all)}", "held")
+        for at, one in enumerate(found)
+        for words in [views.hold_line(one.hold, shell.now_ms(), times.moment)]
     ]
-    lines.append((Span("all of them"),))
+    choices.append(Choice("a", str(len(found)), "all of them"))
 
-    def chosen(at: int | None) -> None:
-        if at is not None:
-            _ask_resume(shell, found if at == len(found) else [found[at]])
+    def chosen(at: str | None) -> None:
+        if at:
+            _ask_resume(shell, found if int(at) == len(found) else [found[int(at)]])
 
-    shell.push_screen(Choice("Resume which one?", tuple(lines)), chosen)
+    shell.push_screen(Choose("Resume which one?", choices), chosen)
 
 
 def _ask_resume(shell: Cockpit, found: list[_Waiting]) -> None:

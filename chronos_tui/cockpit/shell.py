@@ -369,7 +369,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer no panel that there is not, and no act where the engine would refuse every one."""
         if action == "panel":
-            return any(kind.NUMBER == number for kind in self.kinds for number in parameters)
+            return any(number == kind.NUMBER for kind in self.kinds for number in parameters)
         if self._read_only and action in _ACTS:
             return False
         return super().check_action(action, parameters)
@@ -447,7 +447,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         _label, work = self._undo.pop()
         self.desk.act(work, self.say, lambda text: self.say(text, "failed"))
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """Go where the operator was before."""
         if not self._back:
             if self._present is not None and not self._present.leave_pane():

@@ -136,7 +136,7 @@ def _subject(draft: Draft, rules: Rules) -> Note:
 
 def _files(text: str, rules: Rules) -> tuple[Note, tuple[str, ...]]:
     if not text.strip():
-        return Note("paths, quoted where they have blanks"), ()
+        return Note("paths; quotes keep blanks together"), ()
     try:
         names = tuple(str(Path(one).expanduser()) for one in words(text))
         size = reading.total_bytes(names, rules.most_bytes)
@@ -151,7 +151,7 @@ def _files(text: str, rules: Rules) -> tuple[Note, tuple[str, ...]]:
 
 def _when(text: str, rules: Rules, now_ms: int) -> tuple[int | None, Note]:
     if not text or text == "now":
-        return None, Note("now; or 30m, 14:00, tomorrow 9:00, a date")
+        return None, Note("now; 30m, 14:00, tomorrow 9:00")
     try:
         at_ms = _time_ms(text, rules, now_ms)
         moment = times.moment(at_ms)
@@ -166,7 +166,7 @@ def _when(text: str, rules: Rules, now_ms: int) -> tuple[int | None, Note]:
 
 def _expires(text: str, rules: Rules, start_ms: int, now_ms: int) -> tuple[int | None, Note]:
     if not text:
-        return None, Note("never; or 2h after it is due, or a time")
+        return None, Note("never; 2h after due, or a time")
     try:
         if _DURATION.fullmatch(text):
             at_ms = start_ms + bridge.parse_duration_ms(text.removeprefix("+"))
@@ -179,7 +179,7 @@ def _expires(text: str, rules: Rules, start_ms: int, now_ms: int) -> tuple[int |
         return None, Note("no time that this machine can show", "failed")
     if at_ms <= start_ms:
         return None, Note(f"{moment} is before it could be sent; give a later time", "failed")
-    return at_ms, Note(f"worthless after {moment}", "")
+    return at_ms, Note(f"until {moment}", "")
 
 
 def _time_ms(text: str, rules: Rules, now_ms: int) -> int:

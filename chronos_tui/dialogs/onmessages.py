@@ -10,21 +10,43 @@ from chronos_tui.dialogs.choose import Choice, Choose
 from chronos_tui.keys import Command, Danger
 from chronos_tui.views import acts
 from chronos_tui.views.detail import whole_text
-from chronos_tui.widgets.panel import Panel, Prompt
+from chronos_tui.views.handles import handle_place, handles
+from chronos_tui.widgets.panel import Panel
 
+_WHICH = " [ID…|FILTER]"
 COMMANDS = (
-    Command("outbox.retry", ("r",), "retry", "send dead ones again, waiting ones now", 20, Danger.UNDOABLE),
-    Command("outbox.cancel", ("x",), "cancel", "cancel what was not sent yet", 22, Danger.UNDOABLE),
-    Command("outbox.hold", ("h",), "hold", "hold waiting ones until they are released", 24, Danger.UNDOABLE),
-    Command("outbox.release", ("l",), "release", "let held ones go", 26, Danger.UNDOABLE),
-    Command("outbox.resend", ("R",), "resend", "send uncertain ones again; asks first", 44, Danger.FINAL),
-    Command("outbox.arrived", ("A",), "arrived", "settle uncertain ones as delivered; asks first", 45, Danger.FINAL),
-    Command("outbox.lost", ("X",), "lost", "settle uncertain ones as not delivered; asks first", 46, Danger.FINAL),
+    Command(
+        "outbox.retry", ("r",), "retry", "send dead ones again, waiting ones now", 20, Danger.UNDOABLE, f"retry{_WHICH}"
+    ),
+    Command("outbox.cancel", ("x",), "cancel", "cancel what was not sent yet", 22, Danger.UNDOABLE, f"cancel{_WHICH}"),
+    Command(
+        "outbox.hold", ("h",), "hold", "hold waiting ones until they are released", 24, Danger.UNDOABLE, f"hold{_WHICH}"
+    ),
+    Command("outbox.release", ("l",), "release", "let held ones go", 26, Danger.UNDOABLE, f"release{_WHICH}"),
+    Command(
+        "outbox.resend", ("R",), "resend", "send uncertain ones again; asks first", 44, Danger.FINAL, f"resend{_WHICH}"
+    ),
+    Command(
+        "outbox.arrived",
+        ("A",),
+        "arrived",
+        "settle uncertain ones as delivered; asks first",
+        45,
+        Danger.FINAL,
+        f"settle-delivered{_WHICH}",
+    ),
+    Command(
+        "outbox.lost",
+        ("X",),
+        "lost",
+        "settle uncertain ones as not delivered; asks first",
+        46,
+        Danger.FINAL,
+        f"settle-dead{_WHICH}",
+    ),
     Command(
         "outbox.all", ("a",), "all", "act on all that match the filter: choose what, then it is asked", 62, Danger.FINAL
     ),
-    Command("outbox.new", ("n",), "new", "write a message", 40, Danger.UNDOABLE),
-    Command("outbox.pause", ("p",), "pause", "hold back this message's target for a time", 0, Danger.UNDOABLE),
     Command("outbox.audit", ("i",), "audit", "what the audit log says of this message", 52),
     Command("outbox.copy", ("y",), "copy", "copy the message's uid", 0),
     Command("outbox.edit", ("E",), "editor", "open all that the message says in $EDITOR", 0),
@@ -128,15 +150,37 @@ class OnMessages(Panel):
             self.app.copy_to_clipboard(one.uid)
             self.host.say(f"copied {one.uid}")
 
-    def action_new(self) -> None:
-        """Write a message."""
-        self.host.run_line("new")
-
-    def action_pause(self) -> None:
-        """Ask for how long this message's target shall wait."""
+    def scope(self) -> str:
+        """See Panel.scope: this message's target."""
         one = self.this_one()
-        scope = f"target:{one.target}" if one is not None else "all"
-        self.host.prompt(Prompt(":", self.host.run_line, initial=f"pause {scope} 30m", history="command"))
+        return f"target:{one.target}" if one is not None else ""
+
+    @classmethod
+    def place_of(cls, word: str) -> str:
+        """See Panel.place_of."""
+        return handle_place(word)
+
+    def line(self, word: str, rest: str) -> bool:
+        """See Panel.line: on the messages that are named, else on all that match a filter."""
+        if word not in acts.WORDS:
+            return False
+        named = handles(rest)
+        if not named:
+            self.go_to(rest)
+            acting.on_matching(self.host, word, rest, self.unmark)
+            return True
+
+        def read(engine: bridge.Engine) -> list[bridge.Message]:
+            return [engine.detail(handle).message for handle in named]
+
+        def show(found: list[bridge.Message]) -> None:
+            if len(found) == 1:
+                acting.on_one(self.host, word, found[0])
+            else:
+                acting.on_marked(self.host, word, [one.id for one in found], self.unmark)
+
+        self.host.desk.read("outbox line", read, show, self.warn)
+        return True
 
     def save_attachment(self, found: bridge.Detail) -> None:
         """Save one of a message's attachments, asking which when there are several."""

@@ -70,7 +70,7 @@ class Pause(Dialog[Asked | None]):
     def compose(self) -> ComposeResult:
         """See Screen.compose."""
         with Vertical(classes="box") as box:
-            box.border_title = Content("Pause: messages wait, nothing is dropped")
+            box.border_title = Content("Pause, at most 7d: messages wait, nothing is dropped")
             yield self._scope
             yield self._for
             yield self._reason
@@ -115,7 +115,7 @@ class Pause(Dialog[Asked | None]):
     def _judge_scope(self) -> str:
         word = self._scope.value
         if not word:
-            self._scope.say("all, a channel, a target, a template")
+            self._scope.say("all, channel, target, template")
             return ""
         try:
             scope = self._rules.scope(word)
@@ -135,7 +135,7 @@ class Pause(Dialog[Asked | None]):
         except bridge.ChronosError as error:
             self._for.say(str(error), "failed")
             return 0
-        self._for.say(f"until {times.moment(host(self).now_ms() + for_ms)}; at most 7d", "")
+        self._for.say(f"until {times.moment(host(self).now_ms() + for_ms)}", "")
         return for_ms
 
     def _show_hints(self) -> None:

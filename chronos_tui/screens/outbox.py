@@ -36,6 +36,7 @@ class Outbox(OnMessages):
     NUMBER = 2
     TITLE = "Outbox"
     TOPICS = frozenset({bridge.Topic.OUTBOX})
+    FILTER = bridge.OUTBOX_FIELDS
     COMMANDS = (
         *ON_MESSAGES,
         Command("outbox.explain", ("e",), "explain", "open the message at its story", 15),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from chronos_tui.keys import Command, Danger, key_words
@@ -46,11 +47,11 @@ def _block(title: str, commands: Sequence[Command], cells: int) -> list[Line]:
     widest = min(20, max(len(words) for words in keys.values()))
     lines: list[Line] = [(Span(title, "title"),)]
     for command in commands:
-        line = [Span(keys[command.id].ljust(widest), "accent"), Span(f"  {command.help}")]
-        danger = _DANGERS.get(command.danger)
-        if danger and not command.help.endswith(danger) and width((*line, Span(f" · {danger}"))) <= cells:
-            line.append(Span(f" · {danger}", "dim"))
-        lines.append(tuple(line))
+        danger = _DANGERS.get(command.danger, "")
+        said = command.help if not danger or danger in command.help else f"{command.help} · {danger}"
+        first, *others = textwrap.wrap(said, max(10, cells - widest - 2)) or [""]
+        lines.append((Span(keys[command.id].ljust(widest), "accent"), Span(f"  {first}")))
+        lines += [(Span(" " * (widest + 2) + other),) for other in others]
     return lines
 
 

@@ -34,7 +34,7 @@ class Field(Horizontal):
     DEFAULT_CSS = """
     Field { height: 1; width: 1fr; }
     Field .label { width: 10; }
-    Field .note { width: 45%; padding: 0 0 0 1; }
+    Field .note { width: 48%; padding: 0 0 0 1; }
     Field LineInput { width: 1fr; }
     """
 
