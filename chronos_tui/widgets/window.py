@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from chronos_tui.views.spans import Span
 
-# For screens of up to 100 rows; on higher ones all three grow with the screen, so that loading at one end never drops
+# On screens of more than 100 rows MARGIN and MOST_ROWS grow with the screen, so that loading at one end never drops
 # what the other end then has to load again: MOST_ROWS - height - MARGIN - CHUNK >= MARGIN.
 MOST_ROWS = 1_000
 """Rows kept at once; beyond it the far end is dropped."""
@@ -101,7 +101,10 @@ class Window:
 
     @property
     def newer(self) -> int:
-        """How many rows came above the screen since the start of the list was last on it; at least so many."""
+        """How many rows came above the screen since the start of the list was last on it; at least so many.
+
+        Known only while the start is loaded, MARGIN rows from the screen: further down it says 0.
+        """
         return self._fresh or int(self._above)
 
     @property
@@ -243,9 +246,6 @@ class Window:
 
     # Inside
 
-    def _chunk(self) -> int:
-        return max(CHUNK, 2 * self.height)
-
     def _margin(self) -> int:
         return max(MARGIN, self.height)
 
@@ -253,27 +253,27 @@ class Window:
         return max(MOST_ROWS, 8 * self.height)
 
     def _want(self, where: Where, key: int | None = None, place: object = None) -> None:
-        self._jump = self._wanted = Ask(where, key, self._chunk(), place)
+        self._jump = self._wanted = Ask(where, key, CHUNK, place)
 
     def _again(self) -> Ask:
         """The screen and a margin, and the row the operator's range hangs on; not all that was ever loaded."""
         if not self.rows:
-            return Ask(Where.START, None, self._chunk())
+            return Ask(Where.START, None, CHUNK)
         first, last = self.top - self._margin(), self.top + self.height + self._margin()
         kept = None if self.keep is None else self.index(self.keep)
         if kept is not None:
             first, last = min(first, kept), max(last, kept)
         self._asked_from = max(0, first)
         row = self.rows[self._asked_from]
-        return Ask(Where.AGAIN, row.key, min(self._most(), max(self._chunk(), last - self._asked_from)), row.place)
+        return Ask(Where.AGAIN, row.key, min(self._most(), max(CHUNK, last - self._asked_from)), row.place)
 
     def _prefetch(self) -> Ask | None:
         if not self.rows:
             return None
         if not self.at_end and len(self.rows) - (self.top + self.height) < self._margin():
-            return Ask(Where.BEHIND, self.rows[-1].key, self._chunk(), self.rows[-1].place)
+            return Ask(Where.BEHIND, self.rows[-1].key, CHUNK, self.rows[-1].place)
         if not self.at_start and self.top < self._margin():
-            return Ask(Where.BEFORE, self.rows[0].key, self._chunk(), self.rows[0].place)
+            return Ask(Where.BEFORE, self.rows[0].key, CHUNK, self.rows[0].place)
         return None
 
     def _land(self, ask: Ask, found: Slice) -> None:
@@ -341,7 +341,7 @@ class Window:
             # So many rows came in between that the cursor's is not among them: ask from the cursor's own place on.
             row = self.rows[self.cursor]
             self._asked_from = self.cursor
-            self._wanted = Ask(Where.AGAIN, row.key, self._chunk(), row.place)
+            self._wanted = Ask(Where.AGAIN, row.key, CHUNK, row.place)
             return
         offset = self.cursor - self.top
         was_at_start = self.at_start and self._asked_from == 0

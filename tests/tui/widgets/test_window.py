@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -174,6 +175,76 @@ def test_more_new_rows_than_a_chunk_are_at_least_so_many() -> None:
     assert window.cursor_key == 498
     assert window.newer >= 100
     assert not window.newer_exact
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_new_rows_are_announced_only_while_the_start_is_loaded(refresh: bool) -> None:
+    source = Source(range(5_000))
+    window = opened(source)
+    source.keys = [5_001, 5_000, *source.keys]
+    window.reload()
+    settle(window, source)
+    assert window.newer == 2
+
+    for _ in range(15 if refresh else 90):
+        window.page(1)
+        settle(window, source)
+    if refresh:
+        window.reload()
+        settle(window, source)
+
+    assert not window.at_start
+    assert window.newer == 0
+
+
+def test_an_operator_who_pages_on_during_a_refresh_stays_where_they_are() -> None:
+    source = Source(range(5_000))
+    window = opened(source)
+    for _ in range(60):
+        window.page(1)
+        settle(window, source)
+    window.reload()
+    again = window.next_ask()
+    assert again is not None
+    window.page(-30)
+    window.move(4)
+    key, place = window.cursor_key, window.cursor - window.top
+
+    assert window.answer(again, source.slice(again))
+    settle(window, source)
+
+    assert window.cursor_key == key
+    assert window.cursor - window.top == place
+
+
+def test_a_row_that_moved_is_not_listed_twice() -> None:
+    source = Source(range(1_000))
+    window = opened(source)
+    window.move(CHUNK - 50)
+    behind = window.next_ask()
+    assert behind is not None
+    found = source.slice(behind)
+    moved = window.rows[10]
+
+    window.answer(behind, found._replace(rows=(moved, *found.rows)))
+
+    assert [row.key for row in window.rows].count(moved.key) == 1
+    assert window.cursor_key == 999 - CHUNK + 50
+
+
+def test_an_answer_without_rows_ends_the_list_until_the_next_refresh() -> None:
+    source = Source(range(1_000))
+    window = opened(source)
+    window.move(CHUNK - 50)
+    behind = window.next_ask()
+    assert behind is not None
+
+    window.answer(behind, Slice((), at_start=False, at_end=False))
+    assert window.next_ask() is None
+
+    window.reload()
+    settle(window, source)
+    assert not window.at_end
 
 
 def test_a_list_shorter_than_the_screen_shows_new_rows_at_once() -> None:
