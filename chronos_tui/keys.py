@@ -14,6 +14,7 @@ class Danger(Enum):
     """How much a key may cost."""
 
     NONE = "nothing is changed"
+    PLAIN = "done at once; there is nothing to take back"
     UNDOABLE = "can be undone"
     FINAL = "cannot be undone: asked first"
 
@@ -93,7 +94,7 @@ SHELL = (
     Command("shell.pause", ("p",), "pause", "hold back messages of a scope for a time", danger=Danger.UNDOABLE),
     Command("shell.resume", ("P",), "resume", "let what is paused go on", danger=Danger.FINAL),
     Command("shell.new", ("n",), "new", "write a message", rank=65, danger=Danger.UNDOABLE),
-    Command("shell.undo", ("u",), "undo", "take the last act back while it can be"),
+    Command("shell.undo", ("u",), "undo", "take the last act back while it can be", danger=Danger.PLAIN),
     Command("shell.back", ("minus",), "back", "go where you were before"),
     Command("shell.close", ("escape",), "leave", "leave what is open; then drop marks, then the filter"),
     Command("shell.repaint", ("ctrl+l",), "repaint", "draw the whole screen anew"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chronos_tui import bridge
@@ -17,7 +16,7 @@ from chronos_tui.widgets.panel import Prompt
 if TYPE_CHECKING:
     from chronos_tui.cockpit.shell import Cockpit
 
-_HINT = "a command: pause email 30m · outbox state:dead · #1042 · help   (tab completes, ↑ brings back)"
+_HINT = "pause email 30m · outbox state:dead · #1042   tab completes, ↑ brings back"
 
 
 class CommandLine:
@@ -44,7 +43,7 @@ class CommandLine:
 
     def words(self) -> Mapping[str, Word]:
         """Return every word that can be said, by its name."""
-        return {word.name: word for word in words.words(self._shell)}
+        return {word.name: word for word in words.words(self._shell.kinds)}
 
     def complete(self, text: str, cursor: int) -> list[str]:
         """Return whole lines that `text` could become, the likeliest first."""
@@ -57,13 +56,13 @@ class CommandLine:
         found = known.get(name)
         if found is None:
             return []
-        place = replace(self.known(found.dialect))
+        place = self.known(found.dialect)
         return [f"{name}{space}{one}" for one in arguments.complete(found.pattern, rest, place)]
 
     def check(self, text: str) -> str:
         """Return why the line cannot be done, "" when nothing speaks against it."""
         name, _space, rest = _split(text)
-        if not name or (not rest.strip() and words.place_of(self._shell, name)):
+        if not name or (not rest.strip() and words.place_of(self._shell.kinds, name)):
             return ""
         found = self.words().get(name)
         if found is None:
@@ -81,11 +80,11 @@ class CommandLine:
         name, _space, rest = _split(text)
         if not name:
             return
-        if not rest.strip() and (place := words.place_of(self._shell, name)):
+        if not rest.strip() and (place := words.place_of(self._shell.kinds, name)):
             self._shell.go(*place)
             return
         found = self.words()[name]
-        found.run(arguments.parse(found.pattern, rest, self.known(found.dialect)))
+        found.run(self._shell, arguments.parse(found.pattern, rest, self.known(found.dialect)))
 
     def _unknown(self, name: str) -> str:
         guess = bridge.suggest(name, self.words())

@@ -10,6 +10,7 @@ from chronos_tui.cockpit import arguments, flows
 from chronos_tui.commands import times
 from chronos_tui.dialogs.reading import Reading
 from chronos_tui.keys import Danger
+from chronos_tui.views import acts
 from chronos_tui.views import holds as views
 from chronos_tui.views import targets as target_views
 from chronos_tui.views.spans import Line, Span
@@ -59,9 +60,7 @@ def undo(shell: Cockpit, given: list[str]) -> None:
         return engine.undo(number, progress)
 
     def done(bulk: bridge.Bulk) -> None:
-        kept = bulk.applied - bulk.undone
-        gone_on = f"; {kept} had gone on and stay as they are" if kept else ""
-        shell.say(f"{bulk.action.verb} of {bulk.applied} taken back for {bulk.undone}{gone_on}")
+        shell.say(acts.taken_back(bulk))
 
     shell.desk.long(work, done, lambda text: shell.say(text, "failed"))
 
@@ -138,13 +137,13 @@ VERBS: tuple[Verb, ...] = (
     ("pause", "[SCOPE] [DURATION] [REASON]", "hold back messages of a scope for a time", Danger.UNDOABLE, pause),
     ("resume", "[HELD]", "let what is paused go on; asks first", Danger.FINAL, resume),
     ("holds", "", "what is paused, and until when", Danger.NONE, holds),
-    ("undo", "[N]", "take back the last act, or the act of that number", Danger.FINAL, undo),
+    ("undo", "[N]", "take back the last act, or the act of that number", Danger.PLAIN, undo),
     ("new", "[TO]", "write a message", Danger.UNDOABLE, new),
     ("send", "[TO]", "the same as new", Danger.UNDOABLE, new),
     ("target", "[TARGET]", "how a target fares, or all of them", Danger.NONE, target),
-    ("enable", "TARGET", "let a target that was switched off send again", Danger.FINAL, enable),
+    ("enable", "TARGET", "let a target that was switched off send again", Danger.PLAIN, enable),
     ("test", "TARGET", "try a target without sending: resolve, connect, TLS, login", Danger.NONE, test),
     ("theme", "THEME", "the colours: dark, light, contrast, colour-blind, ansi", Danger.NONE, theme),
-    ("reload", "", "read the configuration again", Danger.FINAL, reload),
+    ("reload", "", "read the configuration again", Danger.PLAIN, reload),
 )
 """Name, pattern of what stands behind it, help, danger, function."""

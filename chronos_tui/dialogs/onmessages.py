@@ -16,7 +16,7 @@ from chronos_tui.widgets.panel import Panel
 _WHICH = " [ID…|FILTER]"
 COMMANDS = (
     Command(
-        "outbox.retry", ("r",), "retry", "send dead ones again, waiting ones now", 20, Danger.UNDOABLE, f"retry{_WHICH}"
+        "outbox.retry", ("r",), "retry", "send dead ones again, waiting ones now", 20, Danger.PLAIN, f"retry{_WHICH}"
     ),
     Command("outbox.cancel", ("x",), "cancel", "cancel what was not sent yet", 22, Danger.UNDOABLE, f"cancel{_WHICH}"),
     Command(

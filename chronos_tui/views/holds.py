@@ -72,7 +72,8 @@ def release(scope: str, due: int, waiting: int, spec: bridge.TargetSpec | None) 
             took = f", about {bridge.format_duration(due * rate.per_ms // rate.limit)} at its rate"
         lines.append((Span(f"After the resume {messages(due)} {goes} at once{took}.", "bold"),))
     if waiting > due:
-        lines.append((Span(f"{messages(waiting - due)} not due yet."),))
+        rest = waiting - due
+        lines.append((Span(f"{messages(rest)} {'is' if rest == 1 else 'are'} not due yet."),))
     if not waiting:
         lines.append((Span("Nothing leaves at once."),))
     return tuple(lines)
