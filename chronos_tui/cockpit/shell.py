@@ -57,7 +57,7 @@ class Active(NamedTuple):
 class Main(Screen[None], inherit_bindings=False):
     """The one screen that is not a dialog."""
 
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""  # the shell gives the focus to the panel, never to a prompt that is closed
 
     def on_screen_resume(self) -> None:
         """A dialog has gone: show again which keys work."""
