@@ -364,6 +364,8 @@ def _spans(
             spans.append((start, end))
             start = x
         end = x + 1
+        while end < len(want) and want[end] == "":
+            end += 1  # the other half of a wide character belongs to it
     if end >= 0:
         spans.append((start, end))
     return spans

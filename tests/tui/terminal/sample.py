@@ -13,7 +13,8 @@ prepare_environment(os.environ)
 from rich.text import Text  # noqa: E402 - after the environment is fit
 from textual.app import ComposeResult  # noqa: E402
 from textual.binding import Binding  # noqa: E402
-from textual.widgets import ContentSwitcher, Input, OptionList, Static  # noqa: E402
+from textual.containers import VerticalScroll  # noqa: E402
+from textual.widgets import ContentSwitcher, Input, Static  # noqa: E402
 
 from chronos_tui.terminal.safe_app import SafeApp  # noqa: E402
 
@@ -38,7 +39,7 @@ class Sample(SafeApp):
 
     CSS = """
     ContentSwitcher { height: 1fr; }
-    OptionList { height: 1fr; border: round $accent; }
+    #first { height: 1fr; border: round $accent; }
     #second { height: 1fr; background: $panel; }
     """
     BINDINGS: ClassVar[list[Any]] = [
@@ -56,14 +57,14 @@ class Sample(SafeApp):
         """See App.compose."""
         yield Static(Text("sample ready …", style="bold"), id="head")
         with ContentSwitcher(initial="first"):
-            yield OptionList(*(Text(row) for row in ROWS), id="first")
+            yield VerticalScroll(Static(Text("\n".join(ROWS))), id="first")
             yield Static(Text("\n".join(ROWS[:100][::-1])), id="second")
         yield Input(id="prompt")
         yield Static("", id="said", markup=False)
 
     def on_mount(self) -> None:
         """Start in the list."""
-        self.query_one(OptionList).focus()
+        self.query_one(VerticalScroll).focus()
 
     def action_leave(self) -> None:
         """Leave."""
@@ -74,7 +75,7 @@ class Sample(SafeApp):
         switcher = self.query_one(ContentSwitcher)
         switcher.current = "second" if switcher.current == "first" else "first"
         if switcher.current == "first":
-            self.query_one(OptionList).focus()
+            self.query_one(VerticalScroll).focus()
 
     def action_colours(self) -> None:
         """Go from dark to light and back."""
