@@ -16,11 +16,11 @@ _MOST_LOOKED_AT = 2_000
 """Of so many marked messages the states are looked at before it is asked; reading them takes a moment each."""
 
 
-def on_one(host: Host, name: str, one: bridge.Message, *, ask: bool = False) -> None:
-    """Do it to a message as it is shown. ask: even though it could be taken back or done again."""
+def on_one(host: Host, name: str, one: bridge.Message) -> None:
+    """Do it to a message as it is shown; ask first where it can neither be taken back nor done again."""
     action = bridge.Action(name)
     final = name in {"resend", "settle-delivered", "settle-dead"} or _ends_uncertain(name, one)
-    if not (ask or final):
+    if not final:
         _do_one(host, name, one)
         return
     if one.state not in bridge.accepts(action.verb):
@@ -70,7 +70,7 @@ def on_marked(host: Host, name: str, ids: Sequence[int], done: Callable[[], None
         frozen, unfit = answer
         if frozen.total and sum(unfit.values()) == frozen.total:
             why = bridge.why_not(action.verb, bridge.State(next(iter(unfit))))
-            host.say(f"none of the {frozen.total} marked: {why}", "warning")
+            host.say(f"none of the {frozen.total}: {why}", "warning")
             return
         _ask(host, acts.preview(frozen, host.now_ms(), unfit=unfit), frozen, unfit, done)
 
@@ -90,7 +90,7 @@ def on_matching(host: Host, name: str, expression: str, done: Callable[[], None]
     def freeze(engine: bridge.Engine, _progress: Progress) -> bridge.Frozen:
         return engine.freeze(action, expression=expression)
 
-    host.say("looking at what matches …")
+    host.say("looking at what matches …", "")
     host.desk.long(freeze, ask, lambda text: host.say(text, "warning"))
 
 

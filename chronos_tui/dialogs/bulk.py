@@ -5,34 +5,33 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from chronos_tui.dialogs.confirm import COMMANDS as CONFIRM
+from chronos_tui.dialogs.dialog import Dialog
 from chronos_tui.keys import Command
 from chronos_tui.views.acts import Preview, progress_line
 from chronos_tui.views.spans import Span
 from chronos_tui.widgets.bar import Bar
 from chronos_tui.widgets.bound import bindings
 
+ASK = (
+    Command("ask.yes", ("y",), "yes", "do it"),
+    Command("ask.no", ("escape", "enter", "n", "q", "minus", "ctrl+c"), "no", "leave everything as it is"),
+)
 TYPED = (
     Command("typed.submit", ("enter",), "accept", "do it, if the number is right"),
     Command("typed.no", ("escape", "ctrl+c"), "no", "leave everything as it is"),
 )
-PROGRESS = (Command("progress.leave", ("escape", "q", "minus"), "leave", "go back to the list"),)
-
-_BOX = """
-    {name} {{ align: center middle; background: $background 0%; }}
-    {name} > Vertical {{ width: 78; max-width: 100%; height: auto; padding: 0 1; border: solid $warning;
-                         background: $surface; }}
-"""
+PROGRESS = (Command("progress.leave", ("escape", "q", "minus", "ctrl+c"), "leave", "go back to the list"),)
 
 
-class Ask(ModalScreen[bool], inherit_bindings=False):
+class Ask(Dialog[bool]):
     """Shows a preview; returns True when the operator said yes by `y`."""
 
-    BINDINGS = bindings(CONFIRM)
-    DEFAULT_CSS = _BOX.format(name="Ask")
+    BINDINGS = bindings(ASK)
+    DEFAULT_CSS = """
+    Ask .box { border: solid $warning; }
+    """
 
     def __init__(self, preview: Preview) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class Ask(ModalScreen[bool], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """See Screen.compose."""
-        with Vertical() as box:
+        with Vertical(classes="box") as box:
             box.border_title = Content(self._preview.title)
             for line in self._preview.lines:
                 yield Bar(line)
@@ -70,10 +69,12 @@ class TypedInput(Input):
         self.screen.dismiss(result=False)
 
 
-class AskTyped(ModalScreen[bool], inherit_bindings=False):
+class AskTyped(Dialog[bool]):
     """Shows a preview; returns True when the operator typed what it names."""
 
-    DEFAULT_CSS = _BOX.format(name="AskTyped")
+    DEFAULT_CSS = """
+    AskTyped .box { border: solid $warning; }
+    """
 
     def __init__(self, preview: Preview) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class AskTyped(ModalScreen[bool], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """See Screen.compose."""
-        with Vertical() as box:
+        with Vertical(classes="box") as box:
             box.border_title = Content(self._preview.title)
             for line in self._preview.lines:
                 yield Bar(line)
@@ -113,14 +114,16 @@ class AskTyped(ModalScreen[bool], inherit_bindings=False):
             self._show("not it")
 
 
-class Progress(ModalScreen[bool], inherit_bindings=False):
+class Progress(Dialog[bool]):
     """Shows how far something has come. Returns True when the operator left it, False when it has come to its end.
 
     leaving: what leaving means: "it goes on", "nothing is written".
     """
 
     BINDINGS = bindings(PROGRESS)
-    DEFAULT_CSS = _BOX.format(name="Progress")
+    DEFAULT_CSS = """
+    Progress .box { border: solid $warning; }
+    """
 
     def __init__(self, title: str, leaving: str) -> None:
         super().__init__()
@@ -130,7 +133,7 @@ class Progress(ModalScreen[bool], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """See Screen.compose."""
-        with Vertical() as box:
+        with Vertical(classes="box") as box:
             box.border_title = Content(self._title)
             yield Bar(id="progress")
             yield Bar(())

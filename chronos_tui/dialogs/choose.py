@@ -9,8 +9,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
+from chronos_tui.dialogs.dialog import Dialog
 from chronos_tui.keys import Command
 from chronos_tui.views.spans import Line, Span
 from chronos_tui.widgets.bar import Bar
@@ -20,7 +20,7 @@ COMMANDS = (
     Command("choose.take", ("enter",), "take", "take the one under the cursor"),
     Command("choose.cursor-down", ("j", "down"), "down", "one down"),
     Command("choose.cursor-up", ("k", "up"), "up", "one up"),
-    Command("choose.leave", ("escape", "q", "minus"), "leave", "take none"),
+    Command("choose.leave", ("escape", "q", "minus", "ctrl+c"), "leave", "take none"),
 )
 _TAKEN = frozenset("jkq-")
 _MOST_SHOWN = 15
@@ -35,7 +35,7 @@ class Choice(NamedTuple):
     role: str = ""
 
 
-class Choose(ModalScreen[str], inherit_bindings=False):
+class Choose(Dialog[str]):
     """Returns the name of what was chosen; "" when nothing was.
 
     choices: at least one; their words safe for a terminal. start: the name that the cursor begins on.
@@ -43,9 +43,7 @@ class Choose(ModalScreen[str], inherit_bindings=False):
 
     BINDINGS = bindings(COMMANDS)
     DEFAULT_CSS = """
-    Choose { align: center middle; background: $background 0%; }
-    Choose > Vertical { width: 64; max-width: 100%; height: auto; padding: 0 1; border: solid $accent;
-                        background: $surface; }
+    Choose .box { border: solid $accent; }
     """
 
     def __init__(self, title: str, choices: Sequence[Choice], start: str = "") -> None:
@@ -56,7 +54,7 @@ class Choose(ModalScreen[str], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """See Screen.compose."""
-        with Vertical() as box:
+        with Vertical(classes="box") as box:
             box.border_title = Content(self._title)
             for _ in self._shown():
                 yield Bar(classes="choice")

@@ -20,18 +20,18 @@ COMMANDS = (
     ),
     Command("outbox.cancel", ("x",), "cancel", "cancel what was not sent yet", 22, Danger.UNDOABLE, f"cancel{_WHICH}"),
     Command(
-        "outbox.hold", ("h",), "hold", "hold waiting ones until they are released", 24, Danger.UNDOABLE, f"hold{_WHICH}"
+        "outbox.hold", ("h",), "hold", "hold waiting ones until they are released", 71, Danger.UNDOABLE, f"hold{_WHICH}"
     ),
-    Command("outbox.release", ("l",), "release", "let held ones go", 26, Danger.UNDOABLE, f"release{_WHICH}"),
+    Command("outbox.release", ("l",), "release", "let held ones go", 72, Danger.UNDOABLE, f"release{_WHICH}"),
     Command(
-        "outbox.resend", ("R",), "resend", "send uncertain ones again; asks first", 44, Danger.FINAL, f"resend{_WHICH}"
+        "outbox.resend", ("R",), "resend", "send uncertain ones again; asks first", 86, Danger.FINAL, f"resend{_WHICH}"
     ),
     Command(
         "outbox.arrived",
         ("A",),
         "arrived",
         "settle uncertain ones as delivered; asks first",
-        45,
+        87,
         Danger.FINAL,
         f"settle-delivered{_WHICH}",
     ),
@@ -40,14 +40,14 @@ COMMANDS = (
         ("X",),
         "lost",
         "settle uncertain ones as not delivered; asks first",
-        46,
+        88,
         Danger.FINAL,
         f"settle-dead{_WHICH}",
     ),
     Command(
-        "outbox.all", ("a",), "all", "act on all that match the filter: choose what, then it is asked", 62, Danger.FINAL
+        "outbox.all", ("a",), "all", "act on all that match the filter: choose what, then it is asked", 83, Danger.FINAL
     ),
-    Command("outbox.audit", ("i",), "audit", "what the audit log says of this message", 52),
+    Command("outbox.audit", ("i",), "audit", "what the audit log says of this message", 85),
     Command("outbox.copy", ("y",), "copy", "copy the message's uid", 0),
     Command("outbox.edit", ("E",), "editor", "open all that the message says in $EDITOR", 0),
 )

@@ -25,6 +25,10 @@ from chronos_tui.widgets.panel import Prompt
 BESIDE_FROM = 140
 """From this width on the details stand beside the list, not below it."""
 
+_ORDERS = "|".join(order for _key, order, _words in views.ORDERS)
+_DESCENDING = frozenset({"number", "changed", "tries", "size"})
+"""Orders whose greatest comes first unless they are turned."""
+
 _ALL = " "
 """The place of the list without a filter: a place that says nothing would leave the filter as it is."""
 
@@ -39,10 +43,17 @@ class Outbox(OnMessages):
     FILTER = bridge.OUTBOX_FIELDS
     COMMANDS = (
         *ON_MESSAGES,
-        Command("outbox.explain", ("e",), "explain", "open the message at its story", 15),
-        Command("outbox.sort", ("s",), "sort", "choose what the list is sorted by", 50),
+        Command("outbox.explain", ("e",), "explain", "open the message at its story", 82),
+        Command("outbox.sort", ("s",), "sort", "choose what the list is sorted by", 84, line=f"sort [{_ORDERS}]"),
         Command("outbox.turn", ("S",), "turn", "turn the order of the list round", 0),
-        Command("outbox.write", ("w",), "write", "write the list to a file; in the details: save an attachment", 54),
+        Command(
+            "outbox.write",
+            ("w",),
+            "write",
+            "write the list to a file; in the details: an attachment",
+            89,
+            line="export",
+        ),
         Command("outbox.zoom", ("z",), "zoom", "give this pane all the room, or take it back", 0),
     )
     DEFAULT_CSS = """
@@ -90,10 +101,9 @@ class Outbox(OnMessages):
         self.details.reload()
         desk.read("outbox counts", lambda engine: engine.counts(), self._take_counts)
         expression = self.messages.expression
-        if expression:
+        if expression and _states(expression) is None:
             count = partial(self._take_matching, expression)
             desk.read("outbox matching", lambda engine: engine.count(expression), count, lambda _text: count(None))
-        desk.read("outbox values", lambda engine: engine.known_values(), self._take_values)
 
     def _take_counts(self, counts: Mapping[str, int]) -> None:
         self._counts = counts
@@ -112,21 +122,25 @@ class Outbox(OnMessages):
         key = self.details.key
         return f"#{key}" if key is not None else self.messages.expression or _ALL
 
+    def line(self, word: str, rest: str) -> bool:
+        """See Panel.line."""
+        if word == "sort":
+            self._sort(rest)
+            return True
+        return super().line(word, rest)
+
     def go_to(self, place: str) -> None:
         """Show a message ("#1042", a uid) or what matches a filter."""
         place = place.strip()
-        if place.startswith(("#", "msg_")):
+        if place.startswith("#") or self.place_of(place):
             self.host.desk.read(
                 "outbox place", lambda engine: engine.detail(place).message, self._open_message, self.warn
             )
-            return
-        try:
-            bridge.parse_filter(place)
-        except bridge.BadInput as error:
-            self.warn(str(error))
-            return
-        self._close_details()
-        self._filter(place)
+        elif wrong := _wrong(place):
+            self.warn(wrong)
+        else:
+            self._close_details()
+            self._filter(place)
 
     def _open_message(self, one: bridge.Message) -> None:
         self.messages.show(one.id, one)
@@ -136,6 +150,7 @@ class Outbox(OnMessages):
         """Filter the list, or search in the text where that has the focus."""
         if self._in_text():
             return Prompt("search: ", self.details.search, history="search")
+        self.host.desk.read("outbox values", lambda engine: engine.known_values(), self._take_values)
         return Prompt(
             "/", self._filter, initial=self.messages.expression, complete=self._complete, check=_wrong, history="outbox"
         )
@@ -196,13 +211,13 @@ class Outbox(OnMessages):
         self._show_lines()
         self.reload()
 
-    def _show_lines(self) -> None:
-        title, counts = self.query_one("#outbox-title", Bar), self.query_one("#outbox-counts", Bar)
-        listed = self.messages
-        total = None if self._counts is None else sum(self._counts.values())
-        heading = views.Heading(
+    def _heading(self) -> views.Heading:
+        listed, known = self.messages, self._counts
+        total = None if known is None else sum(known.values())
+        states = _states(listed.expression)
+        return views.Heading(
             listed.expression,
-            self._matching if listed.expression else total,
+            self._matching if states is None or known is None else sum(known[state] for state in states),
             total,
             listed.order.value,
             listed.descending,
@@ -210,7 +225,10 @@ class Outbox(OnMessages):
             listed.newer,
             listed.newer_exact,
         )
-        title.show(views.title(heading, title.size.width))
+
+    def _show_lines(self) -> None:
+        title, counts = self.query_one("#outbox-title", Bar), self.query_one("#outbox-counts", Bar)
+        title.show(views.title(self._heading(), title.size.width))
         if self._counts is not None:
             counts.show(views.counts_line(self._counts, counts.size.width))
 
@@ -309,10 +327,13 @@ class Outbox(OnMessages):
 
         def chosen(name: str | None) -> None:
             if name:
-                self.messages.sort(bridge.Order(name), descending=name in {"number", "changed", "tries", "size"})
-                self._show_lines()
+                self._sort(name)
 
         self.host.push_screen(Choose("Sort", choices, self.messages.order.value), chosen)
+
+    def _sort(self, name: str) -> None:
+        self.messages.sort(bridge.Order(name), descending=name in _DESCENDING)
+        self._show_lines()
 
     def action_turn(self) -> None:
         """Turn the order round."""
@@ -326,10 +347,8 @@ class Outbox(OnMessages):
                 self.save_attachment(self.details.read.detail)
             return
         listed = self.messages
-        matching = self._matching if listed.expression else sum((self._counts or {}).values())
-        exporting.ask(
-            self.host, listed.expression, listed.order.value, descending=listed.descending, matching=matching or 0
-        )
+        matching = self._heading().matching or 0
+        exporting.ask(self.host, listed.expression, listed.order.value, descending=listed.descending, matching=matching)
 
 
 def _wrong(text: str) -> str:
@@ -339,3 +358,13 @@ def _wrong(text: str) -> str:
     except bridge.BadInput as error:
         return str(error)
     return ""
+
+
+def _states(expression: str) -> tuple[str, ...] | None:
+    """Return the states that a filter names when it names nothing else, all for none: their counts are known."""
+    terms = bridge.parse_filter(expression)
+    if not terms:
+        return tuple(state.value for state in bridge.State)
+    if len(terms) == 1 and terms[0].field == "state" and not terms[0].negated:
+        return tuple(dict.fromkeys(terms[0].words))
+    return None

@@ -67,7 +67,11 @@ def preview(
     left_alone = sum((unfit or {}).values())
     fitting = frozen.total - left_alone
     final = not undoable(action)
-    what = "marked" if said is None else (f"that match {bridge.safe_line(said, 50)}" if said else "in the outbox")
+    what = (
+        "marked"
+        if said is None
+        else (f"that match {bridge.safe_line(said, 50)}" if said else "in the outbox to which it applies")
+    )
     lines: list[Line] = [(Span(f"{number(frozen.total)} {_plural(frozen.total)} {what}.", "bold"),)]
     if left_alone:
         names = ", ".join(f"{number(n)} {state}" for state, n in (unfit or {}).items())
@@ -114,6 +118,8 @@ def one_final(action: str, one: bridge.Message, now_ms: int) -> Preview:
     """Return what to ask before an act on a single message that cannot be taken back."""
     words = WORDS[action]
     means = words.means.replace("They are", "It is").replace("They wait", "It waits").replace("They may", "It may")
+    if one.state == bridge.State.UNCERTAIN and action == "cancel":
+        means = "It may have arrived already; nothing more is sent."
     lines: tuple[Line, ...] = (
         _sample("", one, now_ms)[1:],
         (),

@@ -69,6 +69,7 @@ def heading(one: bridge.Message, found: str, cells: int) -> Line:
 
 
 _KEYS = (
+    (r"chronos outbox retry \d+ \(to send it now\)", "r sends it now"),
     (r"chronos outbox retry \d+", "r retries it"),
     (r"chronos outbox release \d+", "l releases it"),
     (r"chronos outbox resend \d+", "R resends it"),

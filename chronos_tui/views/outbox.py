@@ -128,7 +128,7 @@ def title(heading: Heading, cells: int) -> Line:
 def _amount(heading: Heading) -> str:
     total = number(heading.total or 0)
     if not heading.expression:
-        return total
+        return f"{total} {'message' if heading.total == 1 else 'messages'}"
     if heading.matching is None:
         return f"? of {total}"
     return f"{bounded(heading.matching)} of {total}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from textual.message import Message as Event
@@ -14,8 +15,8 @@ from chronos_tui.widgets.columns import Column
 from chronos_tui.widgets.pager import Ask, Pager, Row, Slice, Where
 from chronos_tui.widgets.panel import host
 
-COLUMNS = (
-    Column("#", "number", right=True, width=7),
+_NUMBER = Column("#", "number", right=True, width=4)
+_OTHERS = (
     Column("state", "state", width=11),
     Column("target", "target", least=8, weight=1, rank=3),
     Column("subject", "subject", least=14, weight=3),
@@ -46,11 +47,12 @@ class Messages(Pager):
             self.why = why
 
     def __init__(self) -> None:
-        super().__init__(COLUMNS, self._ask, empty=views.empty(""), follow=True, id="messages")
+        super().__init__((_NUMBER, *_OTHERS), self._ask, empty=views.empty(""), follow=True, id="messages")
         self.expression = ""
         self.order: bridge.Order = _FIRST[0]
         self.descending: bool = _FIRST[1]
         self._before = _FIRST
+        self._digits = 4
 
     def current(self) -> bridge.Message | None:
         """Return the message under the cursor, as it is shown."""
@@ -66,9 +68,9 @@ class Messages(Pager):
     def sort(self, order: bridge.Order, *, descending: bool) -> None:
         """Show them in another order; marks stay."""
         self._before = (self.order, self.descending)
-        self._sort(order, descending=descending)
+        self._order_by(order, descending=descending)
 
-    def _sort(self, order: bridge.Order, *, descending: bool) -> None:
+    def _order_by(self, order: bridge.Order, *, descending: bool) -> None:
         self.order, self.descending = order, descending
         usual = (order, descending) == _FIRST
         self.sort_by("" if usual else views.COLUMN_OF.get(order.value, ""), descending=descending)
@@ -81,12 +83,20 @@ class Messages(Pager):
 
     def _take(self, ask: Ask, found: Slice | _Refused) -> None:
         if not isinstance(found, _Refused):
+            self._widen(found)
             self.answer(ask, found)
             return
         back = self._before if self._before != (self.order, self.descending) else _FIRST
         self._before = _FIRST
-        self._sort(back[0], descending=back[1])
+        self._order_by(back[0], descending=back[1])
         self.post_message(self.OrderRefused(found.why))
+
+    def _widen(self, found: Slice) -> None:
+        """Give the numbers as much room as the longest seen takes; it only grows, so that nothing jumps about."""
+        digits = max((len(str(row.key)) for row in found.rows), default=0)
+        if digits > self._digits:
+            self._digits = digits
+            self.set_columns((replace(_NUMBER, width=digits), *_OTHERS))
 
 
 def _slice(
