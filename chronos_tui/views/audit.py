@@ -185,11 +185,11 @@ def document(entry: bridge.AuditEntry, verified: Verified | None = None) -> Docu
         lines += [(Span(f"✗ {bridge.safe_line(verified.why, _LONGEST_WORDS)}", "failed"),), ()]
     lines += [
         _field("entry", str(entry.seq), "bold"),
-        _field("when", f"{local}{bridge.safe_line(entry.at, 40)}"),
-        _field("who", bridge.safe_line(entry.actor, 200)),
-        _field("did what", bridge.safe_line(entry.action, 200), _ROLES.get(entry.action, "")),
-        _field("to what", bridge.safe_line(entry.subject, 1_000)),
-        _field("in words", words(entry)),
+        _field("at", f"{local}{bridge.safe_line(entry.at, 40)}"),
+        _field("actor", bridge.safe_line(entry.actor, 200)),
+        _field("action", bridge.safe_line(entry.action, 200), _ROLES.get(entry.action, "")),
+        _field("subject", bridge.safe_line(entry.subject, 1_000)),
+        _field("meaning", words(entry)),
         (),
         (Span("Detail", "title"),),
         *(_detail(entry.detail) or [(Span("  nothing more", "dim"),)]),

@@ -15,13 +15,20 @@ from chronos_tui.widgets.panel import host
 
 _NARROW = (
     Column("seq", right=True, width=9),
-    Column("when", right=True, width=9),
+    Column("when", right=True, width=6),
     Column("actor", least=8, weight=1, rank=2),
-    Column("action", width=21),
-    Column("subject", least=8, weight=2, rank=1),
-    Column("detail", least=14, weight=5),
+    Column("action", width=17),
+    Column("subject", least=7, weight=1),
+    Column("detail", least=14, weight=6, rank=1),
 )
-_WIDE = (_NARROW[0], Column("when", width=19), *_NARROW[2:])
+_WIDE = (
+    _NARROW[0],
+    Column("when", width=19),
+    Column("actor", least=12, weight=1),
+    Column("action", width=21),
+    Column("subject", least=16, weight=2),
+    Column("detail", least=20, weight=5),
+)
 _WIDE_FROM = 110
 """Cells from which on a row has room for whole times."""
 
