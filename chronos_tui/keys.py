@@ -123,8 +123,8 @@ MARKS = (
 """Lists whose rows can be acted on together."""
 
 TEXT = (
-    Command("text.scroll-down", ("j", "down"), "down", "one line down"),
-    Command("text.scroll-up", ("k", "up"), "up", "one line up"),
+    Command("text.cursor-down", ("j", "down"), "down", "one line down"),
+    Command("text.cursor-up", ("k", "up"), "up", "one line up"),
     Command("text.page-down", ("ctrl+d", "pagedown"), "page down", "half a screen down"),
     Command("text.page-up", ("ctrl+u", "pageup"), "page up", "half a screen up"),
     Command("text.home", ("g", "home"), "first", "the first line"),
