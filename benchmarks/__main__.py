@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import claiming, enqueueing, listing, machine, mails, programs, truth, webhooks
+from benchmarks import claiming, cockpit, enqueueing, listing, machine, mails, programs, truth, webhooks
 from benchmarks.measure import Bench, Row
 from engine.errors import ChronosError
 
@@ -35,6 +35,7 @@ ROWS: dict[str, tuple[Measure, ...]] = {
     "send": (programs.send,),
     "ready": (programs.ready,),
     "idle": (programs.idle,),
+    "cockpit": cockpit.ROWS,
 }
 _FAILURES = (ChronosError, OSError, RuntimeError, AssertionError, sqlite3.Error, subprocess.SubprocessError)
 _EMPTY = ("-",) * 5
