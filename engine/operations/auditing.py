@@ -40,18 +40,28 @@ class Entry:
 
 
 def _entry(stored: Stored) -> Entry:
-    fields = json.loads(stored.body)
+    fields = _fields(stored.body)
+    detail = fields.get("detail") or {}
     return Entry(
         seq=stored.seq,
         at=str(fields.get("at", "")),
         actor=str(fields.get("actor", "")),
         action=str(fields.get("action", "")),
         subject=str(fields.get("subject", "")),
-        detail=fields.get("detail") or {},
+        detail=detail if isinstance(detail, dict) else {"detail": detail},
         prev=str(fields.get("prev", "")),
         hash=stored.hash,
         body=stored.body,
     )
+
+
+def _fields(body: str) -> dict[str, Any]:
+    """A log that somebody tampered with must still be shown: that is when it is looked at."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def page(context: Context, expression: str = "", *, limit: int = 50, before: int | None = None) -> list[Entry]:
@@ -234,7 +244,7 @@ def export(context: Context, since_ms: int | None = None, progress: Progress | N
     conditions = [] if since_ms is None else [(audit.NOT_BEFORE, rfc3339(since_ms))]
     for stored in _walk(context, span, conditions, progress):
         # In ASCII: what a receiver said must not reach a terminal as a control character.
-        yield json.dumps({**json.loads(stored.body), "hash": stored.hash}, sort_keys=True)
+        yield json.dumps({**_fields(stored.body), "hash": stored.hash}, sort_keys=True)
 
 
 def _whole(tx: Tx) -> Span:
