@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -63,6 +64,7 @@ class PlainDriver(Driver):
         self._writer: Writer | None = None
         self._old_handlers: dict[signal.Signals, Handler] = {}
         self._leaving_by = ""
+        self._told_to_leave = False
         self._entered = False
         self._suspending = False
         self._stopped_by_us = False
@@ -127,6 +129,8 @@ class PlainDriver(Driver):
             writer.write(self._leave_sequence())
             writer.stop(_LEAVE_S)
         self._give_back_line()
+        if writer is not None and writer.gone:
+            _speak_to_nobody(self._out)
 
     def close(self) -> None:
         """Leave for good, unless this is a pause."""
@@ -249,9 +253,9 @@ class PlainDriver(Driver):
         return handler
 
     def _on_leaving_signal(self, number: int, _frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if not self._leaving_by and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._leave, name)
+        if not self._told_to_leave and not self._loop.is_closed():
+            self._told_to_leave = True
+            self._loop.call_soon_threadsafe(self._leave, signal.Signals(number).name)
             return
         if number != signal.SIGTERM:
             return  # a dropped line is said twice, by the shell and by the kernel
@@ -357,6 +361,19 @@ class FrugalDriver(PlainDriver):
 
 def _nothing() -> None:
     return
+
+
+def _speak_to_nobody(terminal_fd: int) -> None:
+    """Point what was open on a terminal that is gone at nothing.
+
+    Otherwise the first word after it would fail, and the interpreter would end with code 120 over what it could not
+    flush.
+    """
+    with contextlib.suppress(OSError), Path(os.devnull).open("r+b", buffering=0) as nothing:
+        gone = os.fstat(terminal_fd).st_rdev
+        for fd in (0, 1, 2):
+            if os.fstat(fd).st_rdev == gone:
+                os.dup2(nothing.fileno(), fd)
 
 
 def _terminal_fd(fallback: int) -> int:

@@ -28,7 +28,7 @@ _OURS = re.compile(
 _OURS_C0 = frozenset("\r\n\b")
 
 
-def foreign(raw: bytes | str, *, also: str | None = None) -> list[str]:
+def foreign(raw: bytes | bytearray | str, *, also: str | None = None) -> list[str]:
     """Return every escape sequence and every unseen character in `raw` that the cockpit never writes itself.
 
     also: a pattern of further sequences that are expected, such as OSC 52 where something was copied.

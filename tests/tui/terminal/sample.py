@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Any, ClassVar
 
 from chronos_tui.terminal.environment import prepare_environment
 
-prepare_environment(os.environ)
+if __name__ == "__main__":
+    prepare_environment(os.environ)
 
 from rich.text import Text  # noqa: E402 - after the environment is fit
 from textual.app import ComposeResult  # noqa: E402
@@ -49,6 +51,7 @@ class Sample(SafeApp):
         Binding("x", "crash", "crash"),
         Binding("w", "odd", "odd"),
         Binding("i", "prompt", "prompt"),
+        Binding("h", "hang", "hang"),
         Binding("ctrl+l", "repaint", "repaint"),
         Binding("ctrl+z", "suspend_process", "stop"),
     ]
@@ -91,9 +94,15 @@ class Sample(SafeApp):
         assert self._driver is not None
         self._driver.write("\x1b[3g")
 
+    def action_hang(self) -> None:
+        """Hold the loop for longer than anybody waits."""
+        self.bell()
+        time.sleep(3600)
+
     def action_prompt(self) -> None:
         """Type something."""
         self.query_one(Input).focus()
+        self.call_after_refresh(self.query_one("#said", Static).update, "type now")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what was typed as it is."""
@@ -101,6 +110,8 @@ class Sample(SafeApp):
 
 
 if __name__ == "__main__":
+    if "--bad-css" in sys.argv:
+        Sample.CSS = "#nothing { colour-of: no such thing"
     app = Sample(
         plain="--plain" in sys.argv,
         details="the log",
