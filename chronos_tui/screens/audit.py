@@ -29,6 +29,9 @@ _BESIDE_FROM = 140
 """Cells from which on the details stand beside the list."""
 
 _PLACE = re.compile(r"(?:(.*?)\s*)@([0-9]{1,15})", re.DOTALL)
+_ALL_OF_IT = " "
+"""The place of the list without a filter: one that says nothing would leave the filter as it is."""
+
 _ALL = ((Span("Nothing was done here yet. Every act of the engine and of an operator is written down."),),)
 _NONE = "Nothing matches. "
 
@@ -53,7 +56,7 @@ class Audit(Panel):
         Command("audit.message", ("o",), "message", "open the message that this entry speaks of", rank=30),
         Command("audit.copy", ("y",), "copy", "copy the entry's hash; with its details open, the whole entry", rank=50),
         Command("audit.export", ("w",), "export", "write the log to a file, as JSON Lines", rank=40),
-        Command("audit.zoom", ("z",), "zoom", "details over the whole panel, and back", rank=45),
+        Command("audit.zoom", ("z",), "zoom", "give this pane all the room, or take it back", rank=0),
     )
     DEFAULT_CSS = """
     Audit { layout: vertical; }
@@ -63,7 +66,8 @@ class Audit(Panel):
     Audit.-open #entry { display: block; }
     Audit.-beside #audit-body { layout: horizontal; }
     Audit.-beside #entry, Audit.-beside #entries { height: 1fr; width: 1fr; }
-    Audit.-zoom.-open #entries { display: none; }
+    Audit.-zoom-list #entry { display: none; }
+    Audit.-zoom-text #entries, Audit.-zoom-text #audit-title { display: none; }
     """
 
     def __init__(self) -> None:
@@ -98,7 +102,7 @@ class Audit(Panel):
         """The filter, and "@SEQ" where the cursor is not on the newest entry."""
         rows, key = self._entries.rows, self._entries.cursor_key
         at = f"@{key}" if key is not None and rows and key != rows[0].key else ""
-        return f"{self._entries.expression} {at}".strip()
+        return f"{self._entries.expression} {at}".strip() or _ALL_OF_IT
 
     @classmethod
     def place_of(cls, word: str) -> str:
@@ -108,7 +112,10 @@ class Audit(Panel):
     def go_to(self, place: str) -> None:
         """Show a filter, an entry ("@812"), or both."""
         found = _PLACE.fullmatch(place.strip())
-        expression = (found[1] or "") if found else place
+        expression = ((found[1] or "") if found else place).strip()
+        if wrong := _objection(expression):
+            self.host.say(wrong, "failed")
+            return
         if expression != self._entries.expression:
             self._filter(expression)
         if found:
@@ -133,6 +140,8 @@ class Audit(Panel):
         """See Panel.leave_pane: what is under way is cancelled, then the details close."""
         if self._job is not None:
             self._job.cancel()
+            return True
+        if self._unzoom():
             return True
         if self.has_class("-open"):
             self._close()
@@ -221,15 +230,14 @@ class Audit(Panel):
         self._show_entry()
 
     def on_pager_opened(self, event: Pager.Opened) -> None:
-        """Open the details; a second time, go into them."""
+        """Open the details and go into them; from the list the details follow the cursor."""
         event.stop()
-        if self.has_class("-open"):
-            self._text.focus()
-        else:
-            self.add_class("-open")
-            self.call_after_refresh(self._fit)
-            self.host.looked()
+        self._unzoom()
+        self.add_class("-open")
         self._show_entry()
+        self._text.focus()
+        self.call_after_refresh(self._fit)
+        self.host.looked()
 
     # One entry
 
@@ -252,7 +260,8 @@ class Audit(Panel):
         bar.show(views.entry_title(entry.seq, bar.size.width))
 
     def _close(self) -> None:
-        self.remove_class("-open", "-zoom")
+        self._unzoom()
+        self.remove_class("-open")
         self._entries.focus()
         self.call_after_refresh(self._fit)
         self.host.looked()
@@ -261,12 +270,16 @@ class Audit(Panel):
         if not self._text.search(text) and text:
             self.host.say("not found here", "warning")
 
-    def action_zoom(self) -> None:
-        """Give the details the whole panel, or take it back."""
-        zoomed = not self.has_class("-zoom")
-        self.set_class(zoomed, "-zoom")
-        (self._text if zoomed else self._entries).focus()
+    def _unzoom(self) -> bool:
+        zoomed = self.has_class("-zoom-list") or self.has_class("-zoom-text")
+        self.remove_class("-zoom-list", "-zoom-text")
         self.call_after_refresh(self._fit)
+        return zoomed
+
+    def action_zoom(self) -> None:
+        """Give the pane with the focus all the room, or take it back."""
+        if not self._unzoom():
+            self.add_class("-zoom-text" if self._text.has_focus else "-zoom-list")
 
     def action_copy(self) -> None:
         """Copy the hash; with the details open the entry as an export spells it."""
@@ -274,7 +287,7 @@ class Audit(Panel):
         if entry is None:
             return
         if self.has_class("-open"):
-            self.app.copy_to_clipboard(json.dumps({**json.loads(entry.body), "hash": entry.hash}, sort_keys=True))
+            self.app.copy_to_clipboard(json.dumps(bridge.entry_shape(entry), sort_keys=True))
             self.host.say(f"entry {entry.seq} copied")
         else:
             self.app.copy_to_clipboard(bridge.safe_line(entry.hash, 100))
