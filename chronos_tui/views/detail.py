@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from chronos_tui import bridge
@@ -17,6 +17,7 @@ BODY_CHARS = 100_000
 
 _PRETTY_CHARS = 256_000
 _LINE_CHARS = 4_000
+_PIECE_CHARS = 50_000
 _MOST_TRIES = 30
 _MOST_PEOPLE = 20
 _MOST_HEADERS = 100
@@ -200,15 +201,13 @@ def _headers(headers: tuple[tuple[str, str], ...]) -> list[Line]:
 def _part(title: str, text: str | None) -> list[Line]:
     if not text:
         return []
+    shown = bridge.safe_block(text, BODY_CHARS)
     lines = _title(title)
-    lines += [(Span(line),) for line in bridge.safe_block(text, BODY_CHARS).split("\n")]
-    if len(text) > BODY_CHARS:
-        lines += [(), (Span(f"! cut here, at {times.number(BODY_CHARS)} of ", "warning"), _chars(text))]
+    lines += [(Span(line),) for line in shown.split("\n")]
+    if len(text) > BODY_CHARS or (shown.endswith("…") and not text.endswith("…")):
+        size = f"{times.number(len(text))} characters; E opens all of it"
+        lines += [(), (Span(f"! cut here, of {size}", "warning"),)]
     return lines
-
-
-def _chars(text: str) -> Span:
-    return Span(f"{times.number(len(text))} characters; E opens all of it", "warning")
 
 
 def _data(data: str | None) -> list[Line]:
@@ -254,5 +253,12 @@ def whole_text(said: bridge.Content) -> str:
     parts += [f"{bridge.safe_line(name, 100)}: {bridge.safe_line(value, _LINE_CHARS)}" for name, value in said.headers]
     for text in (said.text, said.html, said.data):
         if text:
-            parts += ["", bridge.safe_block(text, len(text))]
+            parts += ["", "".join(_safe_pieces(text))]
     return "\n".join(parts) + "\n"
+
+
+def _safe_pieces(text: str) -> Iterator[str]:
+    """Make a text safe piece by piece: a long one must not keep the other threads from running."""
+    for start in range(0, len(text), _PIECE_CHARS):
+        piece = text[start : start + _PIECE_CHARS]
+        yield bridge.safe_block(piece, 2 * len(piece))  # a tab becomes two spaces

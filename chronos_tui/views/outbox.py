@@ -37,6 +37,9 @@ ORDERS: tuple[tuple[str, str, str], ...] = (
 )
 """(key, order, what it is by)."""
 
+_FILTER_CELLS = 16
+"""So much of a filter is shown even where little room is left."""
+
 COLUMN_OF = {"number": "number", "state": "state", "target": "target", "subject": "subject", "due": "due"} | {
     "tries": "tries"
 }
@@ -105,24 +108,45 @@ class Heading(NamedTuple):
 
 def title(heading: Heading, cells: int) -> Line:
     """Return the line above the list: filter, order, marks, what came above; how many at the right."""
-    parts: list[Span] = []
-    if (heading.order, heading.descending) != ("number", True):
-        parts.append(Span(f"by {heading.order} {'▼' if heading.descending else '▲'}"))
-    if heading.marked:
-        parts.append(Span(f"• {number(heading.marked)} marked", "accent"))
-    if heading.newer:
-        more = "" if heading.newer_exact else "+"
-        parts.append(Span(f"{number(heading.newer)}{more} newer above", "accent"))
     right = [Span(f" {_amount(heading)} "), Span("─", "dim")] if heading.total is not None else []
-    taken = width(tuple(right)) + sum(width((part,)) + 4 for part in parts) + len("─ Outbox ─")
-    room = max(8, cells - taken - 6)
+    room = cells - len("─ Outbox ") - width(tuple(right)) - 1
+    parts = _parts(heading)
+    least = _FILTER_CELLS if heading.expression else 0
+    while parts and sum(_part_cells(part) for part in parts.values()) + least > room:
+        del parts[next(name for name in ("order", "newer", "marked") if name in parts)]
+    shown = list(parts.values())
     if heading.expression:
-        parts.insert(0, Span(bridge.safe_line(heading.expression, room), "warning"))
+        most = max(_FILTER_CELLS, room - sum(map(_part_cells, shown))) - 4
+        shown.insert(0, Span(_cut(bridge.safe_line(heading.expression, 500), most), "warning"))
     line = [Span("─ ", "dim"), Span("Outbox", "title"), Span(" ")]
-    for part in parts:
+    for part in shown:
         line += [Span("── ", "dim"), part, Span(" ")]
     rest = cells - width((*line, *right))
     return (*line, Span("─" * max(0, rest), "dim"), *right)
+
+
+def _parts(heading: Heading) -> dict[str, Span]:
+    parts: dict[str, Span] = {}
+    if (heading.order, heading.descending) != ("number", True):
+        parts["order"] = Span(f"by {heading.order} {'▼' if heading.descending else '▲'}")
+    if heading.marked:
+        parts["marked"] = Span(f"• {number(heading.marked)} marked", "accent")
+    if heading.newer:
+        more = "" if heading.newer_exact else "+"
+        parts["newer"] = Span(f"{number(heading.newer)}{more} newer above", "accent")
+    return parts
+
+
+def _cut(text: str, cells: int) -> str:
+    if width((Span(text),)) <= cells:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, cells - 1).rstrip() + "…"
+
+
+def _part_cells(part: Span) -> int:
+    return width((part,)) + 4
 
 
 def _amount(heading: Heading) -> str:
