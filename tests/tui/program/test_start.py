@@ -117,7 +117,7 @@ def test_nothing_of_the_environment_steers_it(box: Box, tmp_path: Path) -> None:
         "LINES": "5",
     }
     with Visit(box, env=env) as visit:
-        assert len(visit.header) > 40
+        assert len(visit.header) > 60
         assert visit.leave() == 0
     assert not (tmp_path / "textual.log").exists()
     assert not (box.home / "keys.log").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +31,7 @@ class Visit(Terminal):
         super().__init__(command(box, *words), env={**kept, **(env or {})}, cwd=box.home, **options)
         if up:
             try:
-                self.wait_for(FOOT)
+                self.wait_for(lambda lines: bool(lines[0].strip()) and FOOT in lines[-1])
             except BaseException:
                 self.close()
                 raise
@@ -76,7 +75,7 @@ class Visit(Terminal):
         return self.wait_exit()
 
     def _asks(self) -> bool:
-        return re.search(r"\by yes\b|\by quit\b", self.text) is not None
+        return "y quit" in self.text
 
     def assert_as_before(self) -> None:
         """The terminal is as it was: no mode switched, termios restored."""
