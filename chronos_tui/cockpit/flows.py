@@ -17,7 +17,7 @@ from chronos_tui.dialogs.pause import Asked, Pause, Rules
 from chronos_tui.keys import key_words
 from chronos_tui.views import holds as views
 from chronos_tui.views.palette import Item
-from chronos_tui.views.spans import Document, line_text
+from chronos_tui.views.spans import Document, Span, line_text
 
 if TYPE_CHECKING:
     from chronos_tui.cockpit.shell import Cockpit
@@ -37,6 +37,20 @@ def show_help(shell: Cockpit) -> None:
     present = shell.present
     place = present.TITLE if present is not None else ""
     shell.push_screen(Help(shell.working(), titles, place))
+
+
+def leave(shell: Cockpit) -> None:
+    """Leave; ask first when messages would wait for this cockpit."""
+    counts = shell.situation.counts if shell.situation is not None else {}
+    waiting = counts.get("queued", 0) + counts.get("sending", 0)
+    if not waiting or shell.engine.role != bridge.Role.OWNER:
+        shell.exit()
+        return
+    lines: Document = (
+        (Span("This cockpit delivers. What is on the wire is finished first;"),),
+        (Span(f"{waiting} {'message' if waiting == 1 else 'messages'} then wait until an engine runs again."),),
+    )
+    shell.push_screen(Confirm("Quit", lines, "quit"), lambda yes: shell.exit() if yes else None)
 
 
 def show_palette(shell: Cockpit) -> None:

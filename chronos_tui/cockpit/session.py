@@ -24,6 +24,10 @@ class Session:
     panels: dict[str, dict[str, Any]] = field(default_factory=dict)
     histories: dict[str, list[str]] = field(default_factory=dict)
 
+    def typed_before(self, history: str) -> list[str]:
+        """Return what was typed at a prompt, the oldest first."""
+        return self.histories.get(history, [])
+
     def remember(self, history: str, text: str) -> None:
         """Put a line at the end of a history, once."""
         if not history or not text or len(text) > _MOST_CHARS:

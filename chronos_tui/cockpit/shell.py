@@ -4,54 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.dom import DOMNode
-from textual.events import Event, Key
+from textual.events import Event, Key, Resize
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from chronos_tui import bridge, screens
-from chronos_tui.cockpit import flows, themes
+from chronos_tui.cockpit import flows, themes, working
+from chronos_tui.cockpit.frame import Frame
 from chronos_tui.cockpit.lines import CommandLine
+from chronos_tui.cockpit.pulse import Pulse
 from chronos_tui.cockpit.session import Session
 from chronos_tui.desk import Desk
-from chronos_tui.dialogs.confirm import Confirm
 from chronos_tui.keys import LIST, MARKS, SHELL, TEXT, Command, by_id
 from chronos_tui.terminal.safe_app import SafeApp
 from chronos_tui.views import shell as views
-from chronos_tui.views.spans import Line, Span
-from chronos_tui.widgets.bar import Bar
 from chronos_tui.widgets.bound import bindings
 from chronos_tui.widgets.panel import Panel, Prompt, Work
 from chronos_tui.widgets.promptbar import PromptBar
 
-_NOTICE_S = 8.0
-_QUIET_S = 1.0
-"""A panel is read anew at most so often."""
-
-_BUSY_S = 0.25
-"""The same while the operator is at the keys."""
-
-_AT_THE_KEYS_S = 3.0
 _TWICE_S = 2.0
 _MOST_BACK = 50
-_LEAST = (60, 20)
-_ALL = frozenset(bridge.Topic)
-_ACTS = frozenset({"pause", "resume", "new", "undo"})
-"""What read-only leaves out."""
-
-
-class Active(NamedTuple):
-    """A command with those of its keys that work now, and where its action is run."""
-
-    command: Command
-    node: DOMNode
-    action: str
+_ACTS = {"pause", "resume", "new", "undo"}  # what read-only leaves out
 
 
 class Main(Screen[None], inherit_bindings=False):
@@ -97,32 +75,23 @@ class Cockpit(SafeApp, inherit_bindings=False):
         super().__init__(**options)
         self.engine = engine
         self.session = session or Session()
+        self._pulse = Pulse(self._reload, self.set_timer)
         self.desk = Desk(
-            engine, self._from_desk, moved=self._note_moved, role=self._note_role, on_owner=on_owner, log=log
+            engine, self._from_desk, moved=self._pulse.moved, role=self._note_role, on_owner=on_owner, log=log
         )
         self._read_only = read_only
         self.kinds = screens.panels()
         self.commands = by_id([*SHELL, *LIST, *MARKS, *TEXT, *(one for kind in self.kinds for one in kind.COMMANDS)])
-        # Held, not looked up: a query goes to the screen on top, which may be a dialog.
-        self._header = Bar(id="header")
-        self._tabs = Bar(id="tabs")
+        self._frame = Frame(self._working_on_main, self.set_timer)
         self._panels = ContentSwitcher(id="panels")
-        self._prompt = PromptBar(self._typed_before, self._remember)
+        self._prompt = PromptBar(self.session.typed_before, self.session.remember)
         self.line = CommandLine(self)
-        self._footer = Bar(id="footer")
-        self._small = Bar(id="small")
         self._open: dict[str, Panel] = {}
         self._present: Panel | None = None
         self._situation: bridge.Situation | None = None
         self._back: list[tuple[str, str]] = []
         self._undo: list[tuple[str, Work]] = []
-        self._dirty: frozenset[bridge.Topic] = frozenset()
-        self._next_s = 0.0
-        self._key_s = 0.0
         self._interrupt_s = 0.0
-        self._due = False
-        self._notice = 0
-        self._minute = 0
 
     # Composition
 
@@ -132,12 +101,10 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """See App.compose."""
-        yield self._header
-        yield self._tabs
+        yield from self._frame.above()
         yield self._panels
         yield self._prompt
-        yield self._footer
-        yield self._small
+        yield from self._frame.below()
 
     async def on_mount(self) -> None:
         """Show where the operator was last time, then begin to read."""
@@ -145,15 +112,13 @@ class Cockpit(SafeApp, inherit_bindings=False):
             self.register_theme(theme)
         known = {theme.name for theme in themes.THEMES}
         self.theme = self.session.theme if self.session.theme in known else themes.DEFAULT
-        first = self.session.panel if self.session.panel in self._ids() else self.kinds[0].ID
+        known = {kind.ID for kind in self.kinds}
+        first = self.session.panel if self.session.panel in known else self.kinds[0].ID
         await self._show(first)
-        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._show_footer())
+        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._frame.show_footer())
         self.desk.start()
         self._read_situation()
         self.set_interval(1.0, self._second)
-
-    def _ids(self) -> list[str]:
-        return [kind.ID for kind in self.kinds]
 
     async def _show(self, panel_id: str, place: str = "", then: Callable[[Panel], None] | None = None) -> None:
         panel = self._open.get(panel_id)
@@ -169,15 +134,9 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._focus()
         panel.reload()
         self._show_tabs()
-        self._show_footer()
+        self._frame.show_footer()
         if then is not None:
             then(panel)
-
-    def _typed_before(self, history: str) -> list[str]:
-        return self.session.histories.get(history, [])
-
-    def _remember(self, history: str, text: str) -> None:
-        self.session.remember(history, text)
 
     def _focus(self) -> None:
         """Give the focus to the pane that had it, or to the first of the panel."""
@@ -205,16 +164,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def say(self, text: str, role: str = "ok") -> None:
         """See Host."""
-        self._notice += 1
-        number = self._notice
-        mark = {"ok": "✓ ", "warning": "! ", "failed": "✗ "}.get(role, "")
-        self._footer.show((Span(f" {mark}{bridge.safe_line(text, 300)}", role),))
-        self.set_timer(_NOTICE_S, lambda: self._end_notice(number))
-
-    def _end_notice(self, number: int) -> None:
-        if number == self._notice:
-            self._notice = 0
-            self._show_footer()
+        self._frame.say(text, role)
 
     def prompt(self, prompt: Prompt) -> None:
         """See Host."""
@@ -242,7 +192,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         """See Host."""
         if self._present is not None:
             self.screen.refresh_bindings()
-            self.call_after_refresh(self._show_footer)
+            self.call_after_refresh(self._frame.show_footer)
 
     # Reading
 
@@ -257,36 +207,18 @@ class Cockpit(SafeApp, inherit_bindings=False):
         if self._running:
             self.call_later(function)
 
-    def _note_moved(self, topics: frozenset[bridge.Topic]) -> None:
-        self._dirty |= topics
-        if self._due:
-            return
-        wait_s = self._next_s - time.monotonic()
-        if wait_s <= 0:
-            self._reload()
-        else:
-            self._due = True
-            self.set_timer(wait_s, self._reload)
-
-    def _reload(self) -> None:
-        self._due = False
-        topics, self._dirty = self._dirty, frozenset()
-        now_s = time.monotonic()
-        self._next_s = now_s + (_BUSY_S if now_s - self._key_s < _AT_THE_KEYS_S else _QUIET_S)
+    def _reload(self, topics: frozenset[bridge.Topic]) -> None:
         self._read_situation()
         if self._present is not None and self._present.TOPICS & topics:
             self._present.reload()
 
     def _read_situation(self) -> None:
-        self.desk.read("situation", lambda engine: engine.situation(), self._show_situation, self._show_failure)
+        self.desk.read("situation", lambda engine: engine.situation(), self._show_situation, self._frame.show_failure)
 
     def _show_situation(self, situation: bridge.Situation) -> None:
         self._situation = situation
         self._show_header()
         self._show_tabs()
-
-    def _show_failure(self, text: str) -> None:
-        self._header.show((Span(f" ✗ {text}", "failed"),))
 
     def _note_role(self, role: bridge.Role) -> None:
         self._read_situation()
@@ -294,26 +226,18 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def _second(self) -> None:
         """What time alone changes: the clock, a countdown, a heartbeat that stays away; lists once a minute."""
         self._show_header()
-        minute = self.now_ms() // 60_000
-        if minute != self._minute and self._present is not None:
+        if self._pulse.new_minute(self.now_ms()) and self._present is not None:
             self._present.reload()
-        self._minute = minute
 
     # Lines
 
     def _show_header(self) -> None:
-        bar = self._header
-        bar.show(views.header(self._situation, self.now_ms(), bar.size.width, read_only=self._read_only))
+        self._frame.show_header(self._situation, self.now_ms(), read_only=self._read_only)
 
     def _show_tabs(self) -> None:
         counts = self._situation.counts if self._situation is not None else {}
-        bar = self._tabs
         present = self._present.NUMBER if self._present is not None else 0
-        titles = []
-        for kind in self.kinds:
-            badge, role = kind.badge(counts)
-            titles.append((kind.NUMBER, kind.TITLE, badge, role))
-        bar.show(views.tabs(titles, present, bar.size.width))
+        self._frame.show_tabs(self.kinds, present, counts)
 
     @property
     def situation(self) -> bridge.Situation | None:
@@ -325,44 +249,28 @@ class Cockpit(SafeApp, inherit_bindings=False):
         """The panel that is open."""
         return self._present
 
-    def active(self) -> list[Active]:
+    def active(self) -> list[working.Active]:
         """Return what works now with the keys that do it, in the order of the bindings."""
-        found: dict[str, Active] = {}
-        for key, active in self.screen.active_bindings.items():
-            command = self.commands.get(active.binding.id or "")
-            if command is None or not active.enabled:
-                continue
-            known = found.get(command.id)
-            keys = (*(known.command.keys if known is not None else ()), key)
-            # As the registry has them: the first is the one that is shown.
-            keys = tuple(one for one in command.keys if one in keys)
-            found[command.id] = Active(replace(command, keys=keys), active.node, active.binding.action)
-        return list(found.values())
+        return working.active(self.screen, self.commands)
 
     def working(self) -> list[Command]:
         """Return the commands whose keys work now, each once, with those of its keys that do."""
         return [one.command for one in self.active()]
 
-    def _show_footer(self) -> None:
-        if self._notice or self.screen.id != "main":
-            return
-        bar = self._footer
-        bar.show(views.footer([command for command in self.working() if command.rank], bar.size.width))
+    def _working_on_main(self) -> list[Command]:
+        """What the footer offers: under a dialog it rests."""
+        return self.working() if self.screen.id == "main" else []
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Fit the lines; say so where there is no room for a panel."""
-        columns, rows = self.size
-        small = columns < _LEAST[0] or rows < _LEAST[1]
-        self.screen_stack[0].set_class(small, "-small")
-        if small:
-            words = f"{columns}x{rows} is too small: {_LEAST[0]}x{_LEAST[1]} are needed"
-            self._small.show((Span(words, "warning"),))
+        # By the event: the app's own size is set only after this.
+        self.screen_stack[0].set_class(not self._frame.fit(*event.size), "-small")
         self.call_after_refresh(self._show_lines)
 
     def _show_lines(self) -> None:
         self._show_header()
         self._show_tabs()
-        self._show_footer()
+        self._frame.show_footer()
 
     # Keys
 
@@ -377,7 +285,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
     async def on_event(self, event: Event) -> None:
         """See App.on_event: note that somebody is there."""
         if isinstance(event, Key):
-            self._key_s = time.monotonic()
+            self._pulse.key()
         await super().on_event(event)
 
     async def action_panel(self, number: int) -> None:
@@ -461,41 +369,25 @@ class Cockpit(SafeApp, inherit_bindings=False):
         if self._present is not None and not self._present.leave_pane():
             self._present.clear()
 
-    def action_repaint(self) -> None:
-        """Draw everything anew."""
-        self.repaint()
-
     def action_leave(self) -> None:
         """Close what is open, else leave; ask first when messages would wait for it."""
         if self._present is not None and self._present.leave_pane():
             return
-        waiting = self._waiting()
-        if not waiting or self.engine.role != bridge.Role.OWNER:
-            self.depart()
-            return
-        words: tuple[Line, ...] = (
-            (Span("This cockpit delivers. What is on the wire is finished first;"),),
-            (Span(f"{waiting} messages then wait until an engine runs again."),),
-        )
-        self.push_screen(Confirm("Quit", words, "quit"), lambda yes: self.depart() if yes else None)
-
-    def _waiting(self) -> int:
-        counts = self._situation.counts if self._situation is not None else {}
-        return counts.get("queued", 0) + counts.get("sending", 0)
+        flows.leave(self)
 
     def action_interrupt(self) -> None:
         """Leave at the second time."""
         now_s = time.monotonic()
         if now_s - self._interrupt_s < _TWICE_S:
-            self.depart()
+            self.exit()
         else:
             self._interrupt_s = now_s
             self.say("once more ^c leaves; q asks first", "warning")
 
-    def depart(self) -> None:
-        """Leave. What each panel shows is remembered for the next visit."""
+    def exit(self, *given: Any, **named: Any) -> None:
+        """See App.exit: what each panel shows is remembered, whoever said that it is time."""
         self.keep()
-        self.exit()
+        super().exit(*given, **named)
 
     def keep(self) -> None:
         """Put what is worth remembering into the session."""

@@ -80,6 +80,7 @@ ANSI = Theme(
     surface="ansi_default",
     panel="ansi_default",
     dark=True,
+    ansi=True,
     variables={
         "held": "ansi_magenta",
         "dim": "ansi_bright_black",

@@ -317,23 +317,6 @@ def test_what_keeps_it_from_starting_is_one_line(box: Box, words: tuple[str, ...
     assert result.out == ""
 
 
-def test_the_cockpit_is_not_in_this_version(box: Box) -> None:
-    controller, terminal = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "chronos_tui.app"],
-        env={**box.env, "TERM": "xterm"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=subprocess.PIPE,
-        timeout=TIME_OUT_S,
-        check=False,
-    )
-    os.close(terminal)
-    os.close(controller)
-    assert done.returncode == 5
-    assert b"chronos-tui --engine-only" in done.stderr
-
-
 def test_help_and_version_need_nothing(box: Box) -> None:
     command = [sys.executable, "-m", "chronos_tui.app"]
     help_text = run([*command, "--help"], box.env, "", box.home)
