@@ -1,0 +1,35 @@
+"""What works now: the bindings in force, told by the registry's commands. Footer, help and palette show just this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from chronos_tui.keys import Command
+
+
+class Active(NamedTuple):
+    """A command with those of its keys that work now, and where its action is run."""
+
+    command: Command
+    node: DOMNode
+    action: str
+
+
+def active(screen: Screen[Any], commands: Mapping[str, Command]) -> list[Active]:
+    """Return what works on `screen` with the keys that do it, in the order of the bindings."""
+    found: dict[str, Active] = {}
+    for key, bound in screen.active_bindings.items():
+        command = commands.get(bound.binding.id or "")
+        if command is None or not bound.enabled:
+            continue
+        known = found.get(command.id)
+        keys = (*(known.command.keys if known is not None else ()), key)
+        # As the registry has them: the first is the one that is shown.
+        keys = tuple(one for one in command.keys if one in keys)
+        found[command.id] = Active(replace(command, keys=keys), bound.node, bound.binding.action)
+    return list(found.values())
