@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from chronos_tui import bridge
 
 
 @contextlib.contextmanager
-def logging(
-    paths: bridge.Paths, settings: bridge.Settings, redactor: bridge.Redactor, *, stderr: str | None
-) -> Iterator[bridge.Log]:
+def logging(paths: bridge.Paths, settings: bridge.Settings, redactor: bridge.Redactor, *, X) -> Iterator[bridge.Log]:
     """Send events to the files while the context lasts, and to stderr as `stderr` says ("json" or not at all)."""
     logs = bridge.configure_logs(
         paths.logs if settings.logging["file_enabled"] else None,

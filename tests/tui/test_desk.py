@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from chronos_tui.desk import Desk
@@ -103,11 +104,15 @@ def test_a_refusal_is_one_line_and_a_defect_is_logged_once(tmp_path: Path) -> No
     assert made.log.names().count("cockpit_failed") == 1
 
 
+def _number(number: int, _engine: Engine) -> int:
+    return number
+
+
 def test_acts_are_done_in_the_order_they_were_asked_for(tmp_path: Path) -> None:
     with opened_engine(data_dir(tmp_path)) as engine, front(engine) as made:
         done: list[int] = []
         for number in range(20):
-            made.desk.act(lambda _engine, number=number: number, done.append, lambda _text: None)
+            made.desk.act(partial(_number, number), done.append, lambda _text: None)
         made.until(lambda: len(done) == 20)
 
     assert done == list(range(20))
