@@ -103,6 +103,11 @@ class PromptBar(Vertical):
         """Fit as many candidates as there is room for now."""
         self._show_hints()
 
+    def on_show(self) -> None:
+        """A terminal too small for it had hidden it, and taken the focus away: what is typed now belongs here."""
+        if self._prompt is not None:
+            self.query_one(LineInput).focus()
+
     def _show_hints(self) -> None:
         prompt = self._prompt
         if prompt is None:

@@ -1,0 +1,1 @@
+"""Tests of what surrounds the panels: prompt, command line, help, palette, pause, compose."""
