@@ -10,7 +10,9 @@ from chronos_tui import bridge
 
 
 @contextlib.contextmanager
-def logging(paths: bridge.Paths, settings: bridge.Settings, redactor: bridge.Redactor, *, X) -> Iterator[bridge.Log]:
+def logging(
+    paths: bridge.Paths, settings: bridge.Settings, redactor: bridge.Redactor, *, stderr: Literal["json"] | None
+) -> Iterator[bridge.Log]:
     """Send events to the files while the context lasts, and to stderr as `stderr` says ("json" or not at all)."""
     logs = bridge.configure_logs(
         paths.logs if settings.logging["file_enabled"] else None,
