@@ -332,8 +332,8 @@ class Audit(Panel):
     def _note_verified(self, found: bridge.ChainResult) -> None:
         self._job = None
         bad = None if found.ok else found.bad_seq
-        self._verified = self._entries.verified = Verified(self.host.now_ms(), found.entries, bad, found.why)
-        self._entries.reload()
+        self._verified = Verified(self.host.now_ms(), found.entries, bad, found.why)
+        self._entries.read_anew(self._verified)
         self._show_entry()
         self._show_title()
         if found.ok:

@@ -72,6 +72,12 @@ class Entries(Pager):
         self._last_seq = None
         self.restart()
 
+    def read_anew(self, verified: Verified) -> None:
+        """Read what is on the screen as it stands now: somebody may have changed what never changes."""
+        self.verified = verified
+        self._kept = {}
+        self.reload()
+
     def fit_to(self, cells: int) -> None:
         """Show whole times where there is room for them."""
         wide = cells >= _WIDE_FROM
