@@ -140,7 +140,8 @@ class Outbox(OnMessages):
             self.warn(wrong)
         else:
             self._close_details()
-            self._filter(place)
+            if place != self.messages.expression:  # else the cursor stays where it was
+                self._filter(place)
 
     def _open_message(self, one: bridge.Message) -> None:
         self.messages.show(one.id, one)
