@@ -70,5 +70,5 @@ def save(path: Path, session: Session) -> None:
     }
     try:
         bridge.write_atomic(path, json.dumps(document, indent=1).encode())
-    except OSError:
+    except (bridge.ChronosError, OSError):
         return

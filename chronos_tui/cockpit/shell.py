@@ -118,6 +118,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._frame.show_footer())
         self.desk.start()
         self._read_situation()
+        self._pulse.new_minute(self.now_ms())
         self.set_interval(1.0, self._second)
 
     async def _show(self, panel_id: str, place: str = "", then: Callable[[Panel], None] | None = None) -> None:
@@ -192,6 +193,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         """See Host."""
         if self._present is not None:
             self.screen.refresh_bindings()
+            self._show_tabs()
             self.call_after_refresh(self._frame.show_footer)
 
     # Reading
@@ -237,7 +239,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def _show_tabs(self) -> None:
         counts = self._situation.counts if self._situation is not None else {}
         present = self._present.NUMBER if self._present is not None else 0
-        self._frame.show_tabs(self.kinds, present, counts)
+        self._frame.show_tabs([self._open.get(kind.ID, kind) for kind in self.kinds], present, counts)
 
     @property
     def situation(self) -> bridge.Situation | None:
