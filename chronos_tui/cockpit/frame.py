@@ -67,9 +67,12 @@ class Frame:
         """Say in the first line why there is no situation."""
         self._header.show((Span(f" ✗ {text}", "failed"),))
 
-    def show_tabs(self, kinds: Sequence[type[Panel]], present: int, counts: Mapping[str, int]) -> None:
-        """Show which panels there are. present: the number of the open one."""
-        titles = [(kind.NUMBER, kind.TITLE, *kind.badge(counts)) for kind in kinds]
+    def show_tabs(self, panels: Sequence[type[Panel] | Panel], present: int, counts: Mapping[str, int]) -> None:
+        """Show which panels there are, opened before or not yet. present: the number of the one that is seen."""
+        titles = [
+            (one.NUMBER, one.TITLE, *(one.own_badge(counts) if isinstance(one, Panel) else one.badge(counts)))
+            for one in panels
+        ]
         self._tabs.show(views.tabs(titles, present, self._tabs.size.width))
 
     def show_footer(self) -> None:

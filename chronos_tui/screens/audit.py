@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,10 @@ class Audit(Panel):
         expression = saved.get("filter")
         if isinstance(expression, str) and expression and not _objection(expression):
             self._filter(expression)
+
+    def own_badge(self, counts: Mapping[str, int]) -> tuple[str, str]:
+        """See Panel.own_badge: a log that is not what it was cannot be overlooked."""
+        return ("✗", "failed") if self._verified is not None and self._verified.bad_seq is not None else ("", "")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what can be done now."""

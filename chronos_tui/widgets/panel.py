@@ -166,3 +166,7 @@ class Panel(Widget):
     def badge(cls, counts: Mapping[str, int]) -> tuple[str, str]:
         """What stands beside its word in the tabs, with a role: ("3 dead", "failed"). counts: messages per state."""
         return "", ""
+
+    def own_badge(self, counts: Mapping[str, int]) -> tuple[str, str]:
+        """The same once it has been opened, when it knows more than the counts."""
+        return self.badge(counts)

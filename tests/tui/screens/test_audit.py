@@ -252,6 +252,7 @@ def test_a_log_tampered_with_is_still_shown_and_its_first_fault_named_and_found(
             tamper(rig, statement)
             await rig.press("V")
             await rig.shows(f"✗ {why}")
+            await rig.shows("3 Audit ·✗")
             rig.app.go("audit", " ")
             await rig.settle()
             missing = "DELETE" in statement
