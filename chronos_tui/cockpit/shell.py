@@ -53,7 +53,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         *(Binding(str(n), f"panel({n})", "panel", show=False, id="shell.panel") for n in range(1, 10)),
     ]
     CSS = """
-    Screen { layout: vertical; background: $background; layers: default prompt; }
+    Main { layout: vertical; background: $background; layers: default prompt; }
     #header { background: $panel; }
     #footer { background: $panel; }
     #panels { height: 1fr; }
