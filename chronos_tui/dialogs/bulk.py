@@ -96,14 +96,16 @@ class AskTyped(Dialog[bool]):
         self.query_one(TypedInput).focus()
 
     def _show(self, wrong: str) -> None:
-        what = (
-            Span("Type "),
-            Span(self._preview.typed, "bold"),
-            Span(f" and Enter to {self._preview.yes}; "),
-            Span("esc", "accent"),
-            Span(" leaves everything as it is"),
+        self.query_one("#ask", Bar).show(
+            (
+                Span(f"✗ {wrong}  " if wrong else "", "failed"),
+                Span("Type "),
+                Span(self._preview.typed, "bold"),
+                Span(" and Enter to do it, "),
+                Span("esc", "accent"),
+                Span(" leaves everything"),
+            )
         )
-        self.query_one("#ask", Bar).show((*what, Span(f"  ✗ {wrong}", "failed")) if wrong else what)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Do it if it is what was asked for."""
@@ -111,7 +113,7 @@ class AskTyped(Dialog[bool]):
         if event.value.replace(" ", "") == self._preview.typed:
             self.dismiss(result=True)
         else:
-            self._show("not it")
+            self._show("that is another number.")
 
 
 class Progress(Dialog[bool]):
