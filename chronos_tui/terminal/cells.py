@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from rich.cells import get_character_cell_size
 
+from chronos_tui.terminal.changes import spans
+from chronos_tui.terminal.scrolling import Shift, find_shift
 from chronos_tui.terminal.style import DEFAULT, Style, Styles
 from chronos_tui.terminal.travel import travel
 
@@ -35,8 +37,8 @@ _SYNC_FROM_CHARS = 2048
 _ERASE_FROM = 5
 """Blanks from which on erasing (4 bytes, and a move) is shorter than writing them."""
 
-_WORTH_CROSSING = 4
-"""Unchanged cells up to this many between two changed ones are written again: a move costs as much."""
+_SCROLLS_FROM = 4
+"""With fewer changed rows nothing has scrolled."""
 
 _BLANKS = re.compile("( {12,})")
 _LONG_BLANK = " " * 12
@@ -138,6 +140,8 @@ class Cells:
         if self.transparent:
             return self._taken_out()
         self._begin()
+        if len(self._dirty) >= _SCROLLS_FROM:
+            self._scroll()
         for y in sorted(self._dirty):
             if y < self.height:
                 self._row(y)
@@ -225,13 +229,27 @@ class Cells:
         self._with = DEFAULT
         self._at_x = self._at_y = 0
 
+    def _scroll(self) -> None:
+        """Let the terminal move the rows that have only moved: insert or delete lines between margins."""
+        shift = find_shift(self._want, self._want_styles, self._show, self._show_styles)
+        if shift is None:
+            return
+        top, bottom, up = shift
+        self._look(DEFAULT)  # what comes in is blank in the background in use
+        move = f"\x1b[{up}M" if up > 0 else f"\x1b[{-up}L"
+        self._out.append(f"\x1b[{top + 1};{bottom + 1}r{travel(-1, -1, 0, top)}{move}\x1b[r")
+        self._at_x = self._at_y = -1  # taking margins away takes the cursor home, but not everywhere
+        self._show = _moved(self._show, shift, " ")
+        self._show_styles = _moved(self._show_styles, shift, DEFAULT)
+        self._dirty.update(range(top, bottom + 1))
+
     def _row(self, y: int) -> None:
         want, show = self._want[y], self._show[y]
         want_styles, show_styles = self._want_styles[y], self._show_styles[y]
         if want == show and want_styles == show_styles:
             return
         tail = self._blank_from(want, want_styles)
-        for start, end in _spans(want, show, want_styles, show_styles):
+        for start, end in spans(want, show, want_styles, show_styles):
             if end - max(start, tail) >= _ERASE_FROM:
                 # All that is wanted from here to the edge is blank, so that erasing to it spoils nothing.
                 if start < tail:
@@ -337,6 +355,13 @@ def _fit(row: list[T], width: int, fill: T) -> list[T]:
     return row[:width] + [fill] * (width - len(row))
 
 
+def _moved(rows: list[list[T]], shift: Shift, fill: T) -> list[list[T]]:
+    top, bottom, up = shift
+    blank = [[fill] * len(rows[0]) for _ in range(abs(up))]
+    region = rows[top + up : bottom + 1] + blank if up > 0 else blank + rows[top : bottom + 1 + up]
+    return rows[:top] + region + rows[bottom + 1 :]
+
+
 class _Kind(Enum):
     ASCII = auto()
     SURE = auto()
@@ -347,32 +372,3 @@ def _kind(text: str) -> _Kind:
     if text.isascii():
         return _Kind.ASCII
     return _Kind.SURE if len(text) == 1 and _SURE.match(text) else _Kind.UNSURE
-
-
-def _spans(
-    want: list[str], show: list[str], want_styles: list[Style], show_styles: list[Style]
-) -> list[tuple[int, int]]:
-    """Return from where to where cells differ; a few equal ones in between are taken along where that is shorter."""
-    spans: list[tuple[int, int]] = []
-    start, end = 0, -1
-    for x, (text, shown, style, shown_style) in enumerate(zip(want, show, want_styles, show_styles, strict=True)):
-        if text == shown and (style is shown_style or (text == " " and style.blank is shown_style.blank)):
-            continue
-        if end < 0:
-            start = x
-        elif x > end and not _worth_crossing(want, want_styles, end, x):
-            spans.append((start, end))
-            start = x
-        end = x + 1
-        while end < len(want) and want[end] == "":
-            end += 1  # the other half of a wide character belongs to it
-    if end >= 0:
-        spans.append((start, end))
-    return spans
-
-
-def _worth_crossing(want: list[str], styles: list[Style], start: int, end: int) -> bool:
-    if end - start > _WORTH_CROSSING:
-        return False
-    style = styles[start - 1]
-    return all(styles[x] is style and want[x].isascii() for x in range(start, end))

@@ -12,8 +12,7 @@ import signal
 import sys
 import termios
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -22,6 +21,7 @@ from textual.driver import Driver
 from textual.geometry import Size
 from textual.message import Message
 
+from chronos_tui.terminal import line
 from chronos_tui.terminal.cells import Cells
 from chronos_tui.terminal.keyboard import Keyboard
 from chronos_tui.terminal.writer import Writer
@@ -58,7 +58,7 @@ class PlainDriver(Driver):
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._in = sys.__stdin__.fileno() if sys.__stdin__ else 0
-        self._out = _terminal_fd(self._in)
+        self._out = line.terminal_fd(self._in)
         self._attributes: list[Any] | None = None
         self._keyboard: Keyboard | None = None
         self._writer: Writer | None = None
@@ -105,7 +105,7 @@ class PlainDriver(Driver):
         self._take_over_line()
         self._writer = Writer(self._out, on_drained=self._on_drained, on_gone=self._on_gone)
         self._writer.write(_ENTER + (_MOUSE_ON if self._mouse else "") + self._kitty(_KITTY_ON))
-        if _answers_queries(os.environ):
+        if line.answers_queries(os.environ):
             self._writer.write(_ASK_SYNC)
         self._keyboard = Keyboard(self._in, on_message=self._on_message, on_end=self._on_gone)
         self._announce_size()
@@ -130,7 +130,7 @@ class PlainDriver(Driver):
             writer.stop(_LEAVE_S)
         self._give_back_line()
         if writer is not None and writer.gone:
-            _speak_to_nobody(self._out)
+            line.speak_to_nobody(self._out)
 
     def close(self) -> None:
         """Leave for good, unless this is a pause."""
@@ -307,7 +307,7 @@ class FrugalDriver(PlainDriver):
         self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self.cells = Cells(*self._terminal_size(), erases_colour=_erases_colour(os.environ))
+        self.cells = Cells(*self._terminal_size(), erases_colour=line.erases_colour(os.environ))
 
     def write(self, data: str) -> None:
         """Take a frame and write what it changes."""
@@ -361,36 +361,3 @@ class FrugalDriver(PlainDriver):
 
 def _nothing() -> None:
     return
-
-
-def _speak_to_nobody(terminal_fd: int) -> None:
-    """Point what was open on a terminal that is gone at nothing.
-
-    Otherwise the first word after it would fail, and the interpreter would end with code 120 over what it could not
-    flush.
-    """
-    with contextlib.suppress(OSError), Path(os.devnull).open("r+b", buffering=0) as nothing:
-        gone = os.fstat(terminal_fd).st_rdev
-        for fd in (0, 1, 2):
-            if os.fstat(fd).st_rdev == gone:
-                os.dup2(nothing.fileno(), fd)
-
-
-def _terminal_fd(fallback: int) -> int:
-    """Return where to write: stdout if it is a terminal, otherwise stderr, as Textual does."""
-    for stream in (sys.__stdout__, sys.__stderr__):
-        with contextlib.suppress(OSError, ValueError):
-            if stream is not None and os.isatty(stream.fileno()):
-                return stream.fileno()
-    return fallback
-
-
-def _answers_queries(env: Mapping[str, str]) -> bool:
-    """Return whether a question about modes is safe to ask: Apple's terminal prints its last letter."""
-    return env.get("TERM_PROGRAM") != "Apple_Terminal" and not env.get("TERM", "").startswith(("screen", "linux"))
-
-
-def _erases_colour(env: Mapping[str, str]) -> bool:
-    """Return whether erasing leaves the background in use (bce): GNU screen does not, and unknown terminals may not."""
-    names = ("xterm", "tmux", "rxvt", "linux", "alacritty", "foot", "kitty", "wezterm", "ghostty", "konsole", "vte")
-    return not env.get("STY") and env.get("TERM", "").startswith(names)

@@ -173,7 +173,7 @@ class Terminal:
         self.raw = bytearray()
         self.events: list[dict[str, Any]] = []
         self.columns, self.rows = columns, rows
-        self._emulator = Emulator(columns, rows)
+        self.emulator = Emulator(columns, rows)
         self._emulate = emulate
         self._sync = sync
         self._master, slave = os.openpty()
@@ -207,7 +207,7 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """Return the screen's rows, without the blanks at their ends."""
-        return self._emulator.lines
+        return self.emulator.lines
 
     @property
     def text(self) -> str:
@@ -217,12 +217,12 @@ class Terminal:
     @property
     def cursor(self) -> tuple[int, int]:
         """Return column and row of the cursor, from 0."""
-        return self._emulator.screen.cursor.x, self._emulator.screen.cursor.y
+        return self.emulator.screen.cursor.x, self.emulator.screen.cursor.y
 
     @property
     def modes(self) -> set[str]:
         """Return the modes that are not as before the program: "1049", "2004", "-25" (cursor hidden), "kitty"…"""
-        return self._emulator.modes.changed
+        return self.emulator.modes.changed
 
     @property
     def attributes_restored(self) -> bool | None:
@@ -245,7 +245,7 @@ class Terminal:
 
     def cells(self) -> list[list[Any]]:
         """Return every cell with how it looks."""
-        return self._emulator.cells()
+        return self.emulator.cells()
 
     def send(self, *keys: str | bytes) -> None:
         """Type: names of keys, text, or bytes as they are."""
@@ -294,7 +294,7 @@ class Terminal:
         while self._ready(0.0):
             self._pump()
         self.columns, self.rows = columns, rows
-        self._emulator.resize(columns, rows)
+        self.emulator.resize(columns, rows)
         self._set_size()
 
     def signal(self, number: signal.Signals) -> None:
@@ -378,4 +378,4 @@ class Terminal:
             os.write(self._master, b"\x1b[?2026;2$y")
         self.raw += data
         if self._emulate:
-            self._emulator.feed(data)
+            self.emulator.feed(data)

@@ -19,6 +19,7 @@ _OURS = re.compile(
     rf"\x1b\[(?:{_SGR}(?:;{_SGR})*)?m"
     r"|\x1b\[(?:\d{1,4}(?:;\d{1,4})?)?[HABCDGd]"  # cursor
     r"|\x1b\[\d{0,4}[JKX]"  # erase
+    r"|\x1b\[(?:\d{1,4};\d{1,4})?r|\x1b\[\d{0,4}[LM]"  # margins, and lines moved between them
     r"|\x1b\[\?(?:7|25|1000|1002|1003|1004|1006|1015|1016|1049|2004|2026|2048)[hl]"
     r"|\x1b\[\?(?:2026|2048)\$p"
     r"|\x1b\[>\d{1,2}u|\x1b\[<u"  # kitty's keyboard

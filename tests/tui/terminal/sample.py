@@ -12,13 +12,13 @@ from chronos_tui.terminal.environment import prepare_environment
 if __name__ == "__main__":
     prepare_environment(os.environ)
 
-from rich.text import Text  # noqa: E402 - after the environment is fit
-from textual.app import ComposeResult  # noqa: E402
-from textual.binding import Binding  # noqa: E402
-from textual.containers import VerticalScroll  # noqa: E402
-from textual.widgets import ContentSwitcher, Input, Static  # noqa: E402
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.widgets import ContentSwitcher, Input, Static
 
-from chronos_tui.terminal.safe_app import SafeApp  # noqa: E402
+from chronos_tui.terminal.safe_app import SafeApp
 
 ROWS = [
     f"{n:4}  {state}  {subject}"
@@ -28,7 +28,7 @@ ROWS = [
             ("✗ dead", "日本語の件名 and more"),
             ("⏸ held", "combining e\u0301 a\u0308 o\u0302\u0323"),
             ("! uncertain", "emoji 🎉🚀 family 👨‍👩‍👧 flag 🇩🇪"),
-            ("▸ due", "ไทย हिन्दी العربية"),
+            ("▸ due", "ไทย Ελληνικά العربية"),
         ]
         * 30
     )
@@ -52,9 +52,12 @@ class Sample(SafeApp):
         Binding("w", "odd", "odd"),
         Binding("i", "prompt", "prompt"),
         Binding("h", "hang", "hang"),
+        Binding("m", "mark", "mark"),
         Binding("ctrl+l", "repaint", "repaint"),
         Binding("ctrl+z", "suspend_process", "stop"),
     ]
+
+    marks = 0
 
     def compose(self) -> ComposeResult:
         """See App.compose."""
@@ -93,6 +96,11 @@ class Sample(SafeApp):
         """Write a sequence that no model knows."""
         assert self._driver is not None
         self._driver.write("\x1b[3g")
+
+    def action_mark(self) -> None:
+        """Say that all keys up to here have been dealt with and painted."""
+        self.marks += 1
+        self.call_after_refresh(self.query_one("#said", Static).update, f"mark {self.marks}")
 
     def action_hang(self) -> None:
         """Hold the loop for longer than anybody waits."""

@@ -18,13 +18,41 @@ from tests.tui.pty import Emulator, Terminal
 from tests.tui.terminal.screens import differences
 
 WORDS = [
-    "plain ASCII", "─" * 20, "│", " " * 30, " " * 5, "日本語", "한국어 text", "e\u0301a\u0308", "🎉", "x🚀y", "✓ ok", "⏸",
-    "o\u0302\u0323", "Größe", "▁▂▃▄▅▆▇█", "a", "0123456789" * 12, "ไทย", "→ ▸ …",
-]  # fmt: skip
+    "plain ASCII",
+    "─" * 20,
+    "│",
+    " " * 30,
+    " " * 5,
+    "日本語",
+    "한국어 text",
+    "e\u0301a\u0308",
+    "🎉",
+    "x🚀y",
+    "✓ ok",
+    "⏸",
+    "o\u0302\u0323",
+    "Größe",
+    "▁▂▃▄▅▆▇█",
+    "a",
+    "0123456789" * 12,
+    "ไทย",
+    "→ ▸ …",
+]
 LOOKS = [
-    "", "1", "2", "1;31", "38;2;1;2;3", "38;5;9;48;5;235", "48;2;30;30;30", "7", "4;32", "3;9", "97;44", "2;48;5;16",
+    "",
+    "1",
+    "2",
+    "1;31",
+    "38;2;1;2;3",
+    "38;5;9;48;5;235",
+    "48;2;30;30;30",
+    "7",
+    "4;32",
+    "3;9",
+    "97;44",
+    "2;48;5;16",
     "7;38;5;23;48;5;235",
-]  # fmt: skip
+]
 
 
 def frame(rng: random.Random, width: int, height: int) -> str:
@@ -83,6 +111,37 @@ def test_the_picture_is_the_same_after_any_frames_and_sizes(seed: int, coloured:
         frugal.feed(cells.feed(written))
         assert differences(frugal, plain) == [], f"seed {seed}, step {step}"
     assert not cells.transparent
+
+
+def list_frame(rng: random.Random, first: int, cursor: int, width: int, height: int) -> str:
+    """Return a boxed list from row `first` on, its cursor, a bar at the right."""
+    out = [f"\x1b[1;1H┌{'─' * (width - 2)}┐"]
+    for y in range(1, height - 1):
+        row = f" {first + y:5} {WORDS[(first + y) % len(WORDS)]}"[: width - 6]
+        row += " " * (width - 4 - cell_len(row))
+        look = "7" if first + y == cursor else "38;5;7;48;5;235"
+        bar = "█" if y == first % height else " "
+        out.append(f"\x1b[{y + 1};1H│\x1b[{look}m{row}\x1b[0m \x1b[44m{bar}\x1b[0m│")
+    return "".join([*out, f"\x1b[{height};1H└{'─' * (width - 2)}┘\x1b[{rng.randint(1, height)};3H"])
+
+
+@pytest.mark.parametrize("coloured", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_list_that_scrolls_is_moved_by_the_terminal(seed: int, coloured: bool) -> None:
+    rng = random.Random(seed)
+    width, height = rng.choice([(60, 12), (80, 24), (30, 7)])
+    cells, frugal, plain = Cells(width, height, erases_colour=coloured), screen(width, height), screen(width, height)
+    first, moved = 0, 0
+    for _ in range(40):
+        step = rng.choice([1, 1, 1, -1, -1, 2, -3, 5, height, 0])
+        first = max(0, first + step)
+        written = list_frame(rng, first, first + rng.randint(1, 3), width, height)
+        plain.feed(written)
+        fewer = cells.feed(written)
+        frugal.feed(fewer)
+        moved += bool(re.search(r"\x1b\[\d*[LM]", fewer))
+        assert differences(frugal, plain) == [], f"seed {seed}"
+    assert moved > 10
 
 
 def test_writing_the_same_again_costs_nothing() -> None:
@@ -179,7 +238,7 @@ parameters = st.lists(
             "55",
             "21",
         ]
-    ),  # fmt: skip
+    ),
     max_size=4,
 ).map(";".join)
 

@@ -133,7 +133,7 @@ def test_being_stopped_outright_and_continued_repaints(start: Start, output: lis
     terminal = start(*output)
     terminal.signal(signal.SIGSTOP)
     terminal.wait_event("stopped")
-    terminal._emulator.feed("\x1b[2Jthe shell's own words")
+    terminal.emulator.feed("\x1b[2Jthe shell's own words")
     terminal.foreground()
     terminal.wait_for("sample ready")
     terminal.wait_for(lambda lines: "the shell's own words" not in "\n".join(lines))
@@ -158,7 +158,7 @@ def test_continued_in_the_background_it_leaves_the_terminal_alone(start: Start) 
 @BOTH
 def test_ctrl_l_repaints_what_something_else_wrote(start: Start, output: list[str]) -> None:
     terminal = start(*output)
-    terminal._emulator.feed("\x1b[5;5HWall message")
+    terminal.emulator.feed("\x1b[5;5HWall message")
     assert "Wall message" in terminal.text
     terminal.send("ctrl+l")
     terminal.wait_for(lambda lines: "Wall message" not in "\n".join(lines))
