@@ -221,7 +221,7 @@ class Overview(Panel):
         name, _, key = place.partition("/")
         if name in self._panes:
             self._panes[name].put(key)
-            self._panes[name].focus()
+            self.screen.set_focus(self._panes[name])  # at once: the shell then leaves the focus where it is
 
     def saved(self) -> dict[str, Any]:
         """See Panel.saved."""
