@@ -22,7 +22,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 }
 """Symbol and role of each state, what is wrong first."""
 
-_LEAST_TELLING = ("cancelled", "expired", "sending", "held", "queued")
+_LEAST_TELLING = ("cancelled", "sending", "expired", "held", "queued")
 """Counts that go first where there is no room for all."""
 
 ORDERS: tuple[tuple[str, str, str], ...] = (

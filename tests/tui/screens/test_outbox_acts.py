@@ -302,12 +302,16 @@ def test_typing_can_be_left(tmp_path: Path) -> None:
 def test_an_act_in_the_details_means_the_message_that_is_read(tmp_path: Path) -> None:
     async def test() -> None:
         async with opened_cockpit(tmp_path, panel="outbox") as rig:
-            number = await at(rig, "dead")
+            number = rig.ids["dead"]
+            rig.app.go("outbox", "state:held")
+            await rig.shows("1 of 8")
             rig.app.go("outbox", f"#{number}")
             await rig.shows("─ #3 ✗ dead")
-            rig.app.query_one(Outbox).details.text.focus()
-            rig.engine.enqueue(NewMessage("hook", text="hi"))
             await rig.settle()
+            panel = rig.app.query_one(Outbox)
+            assert panel.messages.cursor_key == rig.ids["held"]
+            panel.details.text.focus()
+            await rig.pilot.pause()
             await rig.press("r")
             assert f"#{number} queued again" in rig.screen_text()
 
@@ -391,13 +395,15 @@ class Slow:
 
     def __init__(self) -> None:
         self.go = threading.Event()
-        self.steps = 0
+        self.ended = threading.Event()
 
     def __call__(self, _engine: Engine, progress: Progress) -> str:
-        progress(400, 1_000)
-        while not self.go.wait(0.01):
-            progress(500, 1_000)
-            self.steps += 1
+        try:
+            progress(400, 1_000)
+            while not self.go.wait(0.01):
+                progress(500, 1_000)
+        finally:
+            self.ended.set()
         return "done"
 
 
@@ -439,8 +445,8 @@ def test_work_that_can_be_stopped_is_stopped_by_esc(tmp_path: Path) -> None:
             working.run(rig.app, "Export", slow, done.append, leaving="nothing is written", stops=True)
             await rig.until(lambda: isinstance(rig.app.screen, ProgressDialog))
             await rig.press("escape")
-            await rig.shows("cancelled")
+            await rig.until(slow.ended.is_set)
+            await rig.until(lambda: "! cancelled" in rig.screen_lines()[-1])
             assert done == []
-            assert not slow.go.wait(0)
 
     run(test())
