@@ -93,7 +93,9 @@ def pause(shell: Cockpit, scope: str = "") -> None:
         shell.say("opened read-only: nothing can be paused from here", "failed")
         return
     present = shell.present
-    prefilled = scope or (present.scope() if present is not None else "")
+    offered = scope or (present.scope() if present is not None else "")
+    # What cannot be shown as it is must not stand in a line that Enter accepts.
+    prefilled = offered if offered == bridge.safe_line(offered, len(offered)) else ""
 
     def open_(values: dict[str, tuple[str, ...]]) -> None:
         known = arguments.Known(shell.engine.settings, values)

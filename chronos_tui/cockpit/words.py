@@ -86,13 +86,13 @@ def _in_panel(kind: type[Panel], command: Command, shell: Cockpit, given: list[s
     rest = " ".join(one for one in given if one)
 
     def then(panel: Panel) -> None:
+        def act(_nothing: None) -> None:
+            shell.call_later(shell.run_action, command.action, panel)
+
         if not rest:
             # Behind what the panel has just asked for: there is a list, and something under its cursor.
-            shell.desk.read("line", lambda _engine: None, lambda _: shell.call_later(run, panel))
+            shell.desk.read("line", lambda _engine: None, act)
         elif not panel.line(word, rest):
             shell.say(f"{word}: nothing is taken behind it", "failed")
-
-    async def run(panel: Panel) -> None:
-        await shell.run_action(command.action, panel)
 
     shell.go(kind.ID, then=then)

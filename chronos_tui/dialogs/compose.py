@@ -24,6 +24,8 @@ from chronos_tui.widgets.bound import bindings
 from chronos_tui.widgets.field import Field
 from chronos_tui.widgets.lineinput import LineInput
 from chronos_tui.widgets.panel import host
+from chronos_tui.widgets.sheet import Sheet
+from chronos_tui.widgets.wrapping import wrap
 
 COMMANDS = (
     Command("compose.send", ("ctrl+s",), "send", "queue the message", danger=Danger.UNDOABLE),
@@ -45,6 +47,7 @@ class Compose(Dialog["bridge.Message | None"]):
     Compose Bar { height: 1; }
     Compose .text { height: 1fr; min-height: 3; }
     Compose .text Bar { width: 10; }
+    Compose #words { height: 2; }
     Compose TextArea, Compose TextArea:focus { height: 1fr; width: 1fr; border: none; padding: 0; background: $panel; }
     """
 
@@ -75,7 +78,7 @@ class Compose(Dialog["bridge.Message | None"]):
         self._text = TextArea(soft_wrap=True, show_line_numbers=False, highlight_cursor_line=False, compact=True)
         self._text.cursor_blink = False
         self._hints = Bar(id="hints")
-        self._words = Bar(id="words")
+        self._words = Sheet(id="words")
         self._sending = False
         self._tried = False
 
@@ -132,7 +135,11 @@ class Compose(Dialog["bridge.Message | None"]):
         if judged.trouble and (self._tried or self.draft().typed):
             words = (Span(f"✗ {bridge.safe_line(judged.trouble, 300)}", "failed"),)
         self._hints.show(candidates)
-        self._words.show(words)
+        self._tell(words)
+
+    def _tell(self, words: Line) -> None:
+        """Show words whole, on two rows if need be."""
+        self._words.show(tuple(wrap(words, self._words.size.width)))
 
     def on_line_input_looked(self, event: LineInput.Looked) -> None:
         """A field has changed."""
@@ -176,7 +183,7 @@ class Compose(Dialog["bridge.Message | None"]):
             return
         self._sending = True
         most_bytes = self._rules.most_bytes
-        self._words.show((Span("queueing …", "dim"),))
+        self._tell((Span("queueing …", "dim"),))
         host(self).desk.act(
             lambda engine: engine.enqueue(drafting.with_files(judged, most_bytes)), self._sent, self._refused
         )
@@ -188,7 +195,7 @@ class Compose(Dialog["bridge.Message | None"]):
     def _refused(self, text: str) -> None:
         self._sending = False
         if self.is_attached:
-            self._words.show((Span(f"✗ {text}", "failed"),))
+            self._tell((Span(f"✗ {text}", "failed"),))
 
     def on_line_input_left(self, event: LineInput.Left) -> None:
         """ctrl+c in a field."""

@@ -55,7 +55,7 @@ def test_panels_are_in_it(tmp_path: Path, typed: str, panel: str) -> None:
             await rig.type(typed)
             await rig.press("enter")
             assert rig.app.present is not None
-            assert rig.app.present.ID == panel
+            assert panel == rig.app.present.ID
 
     run(test())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.widget import Widget
 
 from chronos_tui.cockpit.session import Session
 from chronos_tui.views.prompt import hints, tail
@@ -76,10 +77,10 @@ def test_up_and_down_bring_back_what_was_accepted_in_this_visit_and_the_last(tmp
 def test_leaving_gives_the_focus_back_and_does_nothing(tmp_path: Path, key: str) -> None:
     async def test() -> None:
         async with opened_cockpit(tmp_path, size=(80, 24), panel="outbox") as rig:
-            before = rig.app.focused
-            assert isinstance(before, Messages)
+            before: Widget | None = rig.app.query_one(Messages)
+            assert rig.app.focused is before
             await rig.press("colon")
-            assert rig.app.focused is line(rig)
+            assert line(rig).has_focus
             await rig.type("quit")
             await rig.press(key)
             assert rig.app.focused is before
