@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import cast
 
@@ -434,6 +435,29 @@ def test_ages_are_told_anew_when_the_list_is_read_again(tmp_path: Path) -> None:
             assert "55 min" in rig.screen_text()
             rig.clock.advance_ms(10 * MINUTE_MS)
             await rig.shows("1 h")
+
+    run(test())
+
+
+def test_errors_stand_where_the_rows_would_be_until_they_are_over(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened_cockpit(tmp_path, panel="outbox") as rig:
+            await rig.press("enter")
+            await rig.shows("What to do")
+            broken = sqlite3.connect(rig.engine.paths.database, isolation_level=None)
+            broken.execute("PRAGMA legacy_alter_table = ON")
+            broken.execute("ALTER TABLE messages RENAME TO gone")
+            panel(rig).reload()
+            await rig.settle()
+            assert rig.screen_text().count("no such table: messages") == 2
+            await rig.press("r", "enter")
+            assert len(rig.app.screen_stack) == 1
+            broken.execute("ALTER TABLE gone RENAME TO messages")
+            broken.close()
+            panel(rig).reload()
+            await rig.settle()
+            assert len(rows(rig)) == 8
+            assert "What to do" in rig.screen_text()
 
     run(test())
 
