@@ -155,6 +155,7 @@ class Overview(Panel):
         self._panes = {box.name: Pane(box.name, box.title, least=box.least, endless=box.endless) for box in BOXES}
         self._answers: dict[str, Any] = {}
         self._states: Mapping[str, bridge.TargetState] = {}
+        self._offered = ""
         self._grid = _Grid()
 
     @property
@@ -202,7 +203,8 @@ class Overview(Panel):
                 grown = self._panes[box.name]
         if grown is not None:
             grown.refresh(layout=True)  # a child's: it is what makes Textual place all of them anew
-        self.host.looked()
+        if self._target() != self._offered:
+            self._note_cursor()
 
     def on_resize(self) -> None:
         """Fit the lines to the columns."""
@@ -266,10 +268,14 @@ class Overview(Panel):
     def on_pane_moved(self, event: Pane.Moved) -> None:
         """Other keys may work here."""
         event.stop()
-        self.host.looked()
+        self._note_cursor()
 
     def on_descendant_focus(self) -> None:
         """See on_pane_moved."""
+        self._note_cursor()
+
+    def _note_cursor(self) -> None:
+        self._offered = self._target()
         self.host.looked()
 
     def action_test(self) -> None:
