@@ -19,10 +19,10 @@ _NUMBER = Column("#", "number", right=True, width=4)
 _OTHERS = (
     Column("state", "state", width=11),
     Column("target", "target", least=8, weight=1, rank=3),
-    Column("subject", "subject", least=14, weight=3),
+    Column("subject", "subject", least=16, weight=3),
     Column("due/age", "due", right=True, width=9, rank=1),
     Column("tries", "tries", right=True, width=5, rank=4),
-    Column("last word", least=14, weight=3, rank=2),
+    Column("last word", least=12, weight=2, rank=2),
 )
 _FIRST = (bridge.Order.NUMBER, True)
 

@@ -16,10 +16,13 @@ import pytest
 from textual.app import App, SuspendNotSupported
 
 from chronos_tui.dialogs import editor, savefile
+from engine.engine import Engine
 from engine.errors import NotPossible
+from engine.host.paths import paths
 from engine.model import Attachment, NewMessage
 from tests.support import Box
 from tests.tui.cockpit import Rig, opened_cockpit, run
+from tests.tui.pty import Terminal
 from tests.tui.screens.test_outbox_acts import at
 
 
@@ -290,3 +293,29 @@ def test_an_editor_that_is_not_there_is_said(out: Path) -> None:
 def test_visual_goes_before_editor_before_less() -> None:
     assert editor.command({"VISUAL": "emacs -nw", "EDITOR": "vi"}) == ["emacs", "-nw"]
     assert editor.command({"VISUAL": "", "EDITOR": "vi"}) == ["vi"]
+
+
+def test_the_terminal_is_lent_and_the_cockpit_comes_back(tmp_path: Path) -> None:
+    program = tmp_path / "show"
+    program.write_text('#!/bin/sh\necho "it says:"; cat "$1"; read line\n')
+    program.chmod(0o700)
+    home = tmp_path / "data"
+    home.mkdir(mode=0o700)
+    (home / "config.yaml").write_text("targets: {box: {channel: maildir, path: mail}}\n")
+    where = paths(str(home), None, {})
+    engine = Engine.open(where, {}, actor="test:me")
+    engine.enqueue(NewMessage("box", subject="Hello", text="Wipe\x1b[2J this.", not_before_ms=2_000_000_000_000))
+    engine.close()
+    (home / "cockpit.json").write_text('{"panel": "outbox"}')
+    command = [str(Path(sys.executable).with_name("chronos-tui")), "--data-dir", str(home)]
+    with Terminal(command, env={"VISUAL": str(program), "HOME": str(tmp_path)}) as terminal:
+        terminal.wait_for("Hello")
+        terminal.send("E")
+        terminal.wait_for("it says:")
+        terminal.wait_for("Wipe this.")
+        assert "due/age" not in terminal.text
+        terminal.send("enter")
+        terminal.wait_for("due/age")
+        assert "it says" not in terminal.text
+        terminal.send("j", "e")
+        terminal.wait_for("What to do")
