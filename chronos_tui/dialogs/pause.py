@@ -146,6 +146,8 @@ class Pause(Dialog[Asked | None]):
         candidates = field.line.candidates
         if wrong and not candidates:
             self._hints.show((Span(wrong, "failed"),))
+        elif not candidates:
+            self._hints.show(field.words)
         else:
             line = hints(field.line.value, candidates, field.line.chosen, "", " ", self._hints.size.width)
             self._hints.show(line)

@@ -129,6 +129,7 @@ def test_it_works_on_the_smallest_screen_and_survives_a_resize(tmp_path: Path) -
 
 
 ITEMS = [
+    Item("explain", "why a retry was chosen, or a pane", "e"),
     Item("cancel", "cancel what was not sent yet", "x"),
     Item("retry", "send dead ones again", "r"),
     Item("repaint", "draw the whole screen anew", "^l"),
