@@ -14,7 +14,7 @@ from chronos_tui.widgets.pager import Ask, Pager, Row, Slice, Where
 from chronos_tui.widgets.panel import host
 
 _NARROW = (
-    Column("seq", right=True, width=9),
+    Column("seq", right=True, width=8),
     Column("when", right=True, width=6),
     Column("actor", least=8, weight=1, rank=2),
     Column("action", width=17),
