@@ -18,6 +18,7 @@ from chronos_tui.terminal.driver import FrugalDriver, PlainDriver
 from chronos_tui.terminal.environment import speaks_utf8, wants_no_colour, wants_plain_output
 from chronos_tui.terminal.paste import clean_paste
 from chronos_tui.terminal.safety import NoColours, OnlyText
+from chronos_tui.terminal.turns import Turns
 
 PROGRAM = "chronos-tui"
 
@@ -46,6 +47,7 @@ class SafeApp(App[None]):
         self._on_fatal = on_fatal
         self._details = details
         self._fatal: Exception | None = None
+        self._turns = Turns(self, super().on_event, self.opening)
         super().__init__(driver_class=PlainDriver if plain else FrugalDriver)
         self.animation_level = "none"
 
@@ -80,10 +82,17 @@ class SafeApp(App[None]):
     # -- in ---------------------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
-        """Clean what is pasted before any widget sees it."""
+        """Clean what is pasted before any widget sees it; take what is typed one by one."""
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+            return
         if isinstance(event, events.Paste):
             event.text = clean_paste(event.text)
-        await super().on_event(event)
+        await self._turns.take(event)
+
+    def opening(self) -> bool:
+        """Whether what the last key opened is not there yet: what is typed meanwhile waits for it."""
+        return False
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Keep every text cursor still: a blinking one writes to the line twice a second for ever."""

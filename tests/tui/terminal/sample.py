@@ -13,6 +13,7 @@ if __name__ == "__main__":
     prepare_environment(os.environ)
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
@@ -111,6 +112,10 @@ class Sample(SafeApp):
         """Type something."""
         self.query_one(Input).focus()
         self.call_after_refresh(self.query_one("#said", Static).update, "type now")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say how large it is now."""
+        self.query_one("#said", Static).update(f"size {event.size.width}x{event.size.height}")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what was typed as it is."""
