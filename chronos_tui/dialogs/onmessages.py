@@ -44,9 +44,7 @@ COMMANDS = (
         Danger.FINAL,
         f"settle-dead{_WHICH}",
     ),
-    Command(
-        "outbox.all", ("a",), "all", "act on all that match the filter: choose what, then it is asked", 83, Danger.FINAL
-    ),
+    Command("outbox.all", ("a",), "all", "act on all that match the filter: choose what; asks first", 83, Danger.FINAL),
     Command("outbox.audit", ("i",), "audit", "what the audit log says of this message", 85),
     Command("outbox.copy", ("y",), "copy", "copy the message's uid", 0),
     Command("outbox.edit", ("E",), "editor", "open all that the message says in $EDITOR", 0),

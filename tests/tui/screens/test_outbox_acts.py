@@ -401,7 +401,7 @@ class Slow:
         try:
             progress(400, 1_000)
             while not self.go.wait(0.01):
-                progress(500, 1_000)
+                progress(400, 1_000)
         finally:
             self.ended.set()
         return "done"
