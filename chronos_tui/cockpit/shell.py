@@ -30,6 +30,7 @@ from chronos_tui.widgets.promptbar import PromptBar
 _TWICE_S = 2.0
 _MOST_BACK = 50
 _ACTS = {"pause", "resume", "new", "undo"}  # what read-only leaves out
+_UNSEEN = {"leave", "interrupt", "repaint"}  # what works on a terminal too small to show anything
 
 
 class Main(Screen[None], inherit_bindings=False):
@@ -142,7 +143,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def _focus(self) -> None:
         """Give the focus to the pane that had it, or to the first of the panel."""
         panel = self._present
-        if panel is None or self.screen.id != "main":
+        if panel is None or self.screen.id != "main" or self._prompt.has_class("open"):
             return
         if self.focused is not None and panel in self.focused.ancestors_with_self:
             return
@@ -266,8 +267,11 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def on_resize(self, event: Resize) -> None:
         """Fit the lines; say so where there is no room for a panel."""
         # By the event: the app's own size is set only after this.
-        self.screen_stack[0].set_class(not self._frame.fit(*event.size), "-small")
+        fits = self._frame.fit(*event.size)
+        self.screen_stack[0].set_class(not fits, "-small")
         self.call_after_refresh(self._show_lines)
+        if fits:
+            self.call_after_refresh(self._focus)  # what was hidden has lost it
 
     def _show_lines(self) -> None:
         self._show_header()
@@ -278,6 +282,8 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer no panel that there is not, and no act where the engine would refuse every one."""
+        if self.screen_stack and self.screen_stack[0].has_class("-small") and action not in _UNSEEN:
+            return False  # nobody acts on what he cannot see
         if action == "panel":
             return any(number == kind.NUMBER for kind in self.kinds for number in parameters)
         if self._read_only and action in _ACTS:
@@ -289,6 +295,10 @@ class Cockpit(SafeApp, inherit_bindings=False):
         if isinstance(event, Key):
             self._pulse.key()
         await super().on_event(event)
+
+    def opening(self) -> bool:
+        """See SafeApp: a panel is being opened."""
+        return any(worker.group == "show" and not worker.is_finished for worker in self.workers)
 
     async def action_panel(self, number: int) -> None:
         """Open the panel of that number."""

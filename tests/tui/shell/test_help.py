@@ -137,6 +137,22 @@ def test_help_survives_resizes(tmp_path: Path) -> None:
     cockpit(tmp_path, test, panel="outbox", size=(80, 24))
 
 
+def test_no_key_acts_on_a_terminal_too_small_to_show_it_and_the_focus_comes_back(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        listed = rig.app.focused
+        await rig.pilot.resize_terminal(30, 5)
+        await rig.press("x", "n", "p", "u", "colon", "2")
+        assert set(bound(rig).values()) == {"shell.leave", "shell.interrupt", "shell.repaint"}
+        await rig.pilot.resize_terminal(80, 24)
+        await rig.settle()
+        assert rig.app.screen.id == "main"
+        assert listed is not None
+        assert rig.app.focused is listed
+        assert {one.state.value for one in rig.engine.page().messages} == set(rig.ids)
+
+    cockpit(tmp_path, test, panel="outbox", size=(80, 24))
+
+
 COMMANDS = [
     Command("shell.help", ("question_mark",), "help", "every key that works here"),
     Command("outbox.retry", ("r",), "retry", "send it again", danger=Danger.UNDOABLE),
