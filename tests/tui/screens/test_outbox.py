@@ -11,7 +11,7 @@ import pytest
 
 from chronos_tui.cockpit.session import Session
 from chronos_tui.screens.outbox import Outbox
-from engine.model import NewMessage, Outcome
+from engine.model import Attachment, NewMessage, Outcome
 from tests.support import Box
 from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run
 
@@ -475,6 +475,7 @@ def test_a_hostile_message_shows_its_text_and_nothing_else(tmp_path: Path) -> No
             headers=(("X-A", "[/] \u202eevil"),),
             tags=("[@click=app.quit]tag\u202e",),
             idempotency_key="key\u202e[/]",
+            attachments=(Attachment("\x1b[2J\u202e[@click=app.quit]evil", "text/\x1b[m", b"x"),),
         )
         (claimed,) = box.claim()
         box.finish(claimed, Outcome("rejected", HOSTILE, HOSTILE, accepted=(HOSTILE,), refused=((HOSTILE, HOSTILE),)))
@@ -489,6 +490,10 @@ def test_a_hostile_message_shows_its_text_and_nothing_else(tmp_path: Path) -> No
                 assert not set(text) & {"\x1b", "\x9b", "\x07", "\u202e", "\u200b"}
                 assert "\u0301" * 5 not in text
             assert "[@click=app.quit]x[/]" in text
+            await rig.press("tab", "G", "w")
+            text = rig.screen_text()
+            assert "save to: [@click=app.quit]evil" in text
+            assert not set(text) & {"\x1b", "\u202e"}
             assert cast("object", rig.app.return_code) is None
 
     run(test())
