@@ -42,7 +42,7 @@ crash: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crash.loop --kills $(N) --messages 5000 --seed $(SEED)
 
 screenshots: $(VENV)/.installed-dev
-	$(BIN)/python screenshots/draw.py
+	$(BIN)/python -m screenshots.draw
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,12 +18,14 @@ from textual.pilot import Pilot
 
 from chronos_tui.cockpit.session import Session
 from chronos_tui.cockpit.shell import Cockpit
+from engine import __version__
 from engine.engine import Engine
 from engine.host.locks import EngineLock
 from engine.host.paths import Paths
 from engine.model import Attachment, Message, NewMessage, OnUncertain, Outcome, Settings, State
 from engine.operations import housekeeping
 from engine.operations.acts import Action, act_on_one
+from engine.store import leader
 from tests.support import PATIENCE_S, Box, EventLog, FakeClock, data_dir, opened_box, settings
 
 MINUTE_MS = 60_000
@@ -171,7 +173,7 @@ def in_utc() -> Iterator[None]:
 @contextmanager
 def _delivered_elsewhere(where: Paths, now_ms: int) -> Iterator[None]:
     lock = EngineLock(where.engine_lock)
-    assert lock.acquire({"pid": os.getpid(), "mode": "engine-only", "host": "box", "started_ms": now_ms})
+    assert lock.acquire({"pid": 812, "mode": "engine-only", "host": "box", "started_ms": now_ms})
     try:
         yield
     finally:
@@ -184,7 +186,11 @@ def _prepare(
     where.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with opened_box(where.data_dir, configuration, clock) as box:
         ids = fill(box)
-        box.take_over()  # its heartbeat is as fresh as the clock
+        box.database.write(  # its heartbeat is as fresh as the clock
+            lambda tx: leader.take_over(
+                tx, pid=812, host="box", mode="engine-only", version=__version__, now_ms=clock.now_ms()
+            )
+        )
     return ids
 
 
