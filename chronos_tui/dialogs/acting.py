@@ -62,17 +62,19 @@ def on_marked(host: Host, name: str, ids: Sequence[int], done: Callable[[], None
     """Freeze these messages, ask, do it. done: called when it was done."""
     action = bridge.Action(name)
 
-    def freeze(engine: bridge.Engine, _progress: Progress) -> tuple[bridge.Frozen, dict[str, int]]:
+    def freeze(engine: bridge.Engine, _progress: Progress) -> tuple[bridge.Frozen, list[str]]:
         looked = [engine.detail(number).message.state.value for number in ids[:_MOST_LOOKED_AT]]
-        return engine.freeze(action, ids=ids), acts.unfit_states(looked, name)
+        return engine.freeze(action, ids=ids), looked
 
-    def ask(answer: tuple[bridge.Frozen, dict[str, int]]) -> None:
-        frozen, unfit = answer
+    def ask(answer: tuple[bridge.Frozen, list[str]]) -> None:
+        frozen, looked = answer
+        unfit, uncertain = acts.unfit_states(looked, name), looked.count("uncertain")
         if frozen.total and sum(unfit.values()) == frozen.total:
             why = bridge.why_not(action.verb, bridge.State(next(iter(unfit))))
             host.say(f"none of the {frozen.total}: {why}", "warning")
             return
-        _ask(host, acts.preview(frozen, host.now_ms(), unfit=unfit), frozen, unfit, done)
+        preview = acts.preview(frozen, host.now_ms(), unfit=unfit, uncertain=uncertain)
+        _ask(host, preview, frozen, unfit, done)
 
     host.desk.long(freeze, ask, lambda text: host.say(text, "warning"))
 
@@ -81,14 +83,17 @@ def on_matching(host: Host, name: str, expression: str, done: Callable[[], None]
     """Freeze all that match, ask, do it. done: called when it was done."""
     action = bridge.Action(name)
 
-    def ask(frozen: bridge.Frozen) -> None:
+    def ask(answer: tuple[bridge.Frozen, int]) -> None:
+        frozen, uncertain = answer
         if frozen.total == 0:
             host.say(f"no message matches that could be {acts.WORDS[name].done}", "warning")
             return
-        _ask(host, acts.preview(frozen, host.now_ms(), said=expression), frozen, {}, done)
+        preview = acts.preview(frozen, host.now_ms(), said=expression, uncertain=uncertain)
+        _ask(host, preview, frozen, {}, done)
 
-    def freeze(engine: bridge.Engine, _progress: Progress) -> bridge.Frozen:
-        return engine.freeze(action, expression=expression)
+    def freeze(engine: bridge.Engine, _progress: Progress) -> tuple[bridge.Frozen, int]:
+        uncertain = engine.count(f"{expression} state:uncertain") if name == "cancel" else 0
+        return engine.freeze(action, expression=expression), uncertain
 
     host.say("looking at what matches …", "")
     host.desk.long(freeze, ask, lambda text: host.say(text, "warning"))

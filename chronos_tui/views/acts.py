@@ -55,12 +55,17 @@ class Preview(NamedTuple):
 
 
 def preview(
-    frozen: bridge.Frozen, now_ms: int, *, unfit: Mapping[str, int] | None = None, said: str | None = None
+    frozen: bridge.Frozen,
+    now_ms: int,
+    *,
+    unfit: Mapping[str, int] | None = None,
+    said: str | None = None,
+    uncertain: int = 0,
 ) -> Preview:
     """Return what to ask before an act on a frozen set.
 
     unfit: of the marked ones, how many stand in each state that the act does not fit. said: the filter whose matches
-    these are; None when they were marked.
+    these are; None when they were marked. uncertain: how many of them are, where that makes a difference.
     """
     action = frozen.action.value
     words = WORDS[action]
@@ -75,9 +80,13 @@ def preview(
     lines: list[Line] = [(Span(f"{number(frozen.total)} {_plural(frozen.total)} {what}.", "bold"),)]
     if left_alone:
         names = ", ".join(f"{number(n)} {state}" for state, n in (unfit or {}).items())
-        lines.append((Span(f"{number(left_alone)} of them are left alone: {names}.", "warning"),))
+        lines.append((Span(f"{number(left_alone)} of them {_are(left_alone)} left alone: {names}.", "warning"),))
     lines.append((Span(words.means),))
     lines.append((Span("It cannot be undone.", "warning") if final else Span("u takes it back for a while."),))
+    if uncertain and action == "cancel":
+        lines.append(
+            (Span(f"{number(uncertain)} of them {_are(uncertain)} uncertain: there it cannot be undone.", "warning"),)
+        )
     lines.append((Span(f"About {_estimate(frozen.estimate_ms)}.", "dim"),))
     lines.append(())
     if frozen.oldest is not None and frozen.newest is not None:
@@ -166,6 +175,10 @@ def progress_line(done: int, total: int, cells: int) -> Line:
     room = max(4, cells - len(numbers))
     filled = room * done // total if total else room
     return (Span("█" * filled, "accent"), Span("─" * (room - filled), "dim"), Span(numbers))
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
 
 
 def unfit_states(states: Sequence[str], action: str) -> dict[str, int]:

@@ -201,6 +201,7 @@ def test_what_was_left_alone_is_said_before_and_after(tmp_path: Path) -> None:
         async with opened_cockpit(tmp_path, panel="outbox") as rig:
             await rig.press("asterisk", "x")
             assert "Cancel 4 messages?" in asked(rig)
+            assert "1 of them is uncertain" in asked(rig)
             assert "4 of them are left alone: 1 delivered, 1 expired, 1 dead, 1 cancelled." in asked(rig)
             await rig.press("y")
             assert "4 of 8 cancelled; 4 left alone (1 delivered, 1 expired, 1 dead, 1 cancelled)" in rig.screen_text()
@@ -252,6 +253,7 @@ def test_all_that_match_may_be_left_and_may_be_none(tmp_path: Path) -> None:
             await rig.press("a", "escape")
             await rig.press("a", "j", "enter")
             await rig.until(lambda: "Cancel 4 messages?" in asked(rig))
+            assert "1 of them is uncertain: there it cannot be undone." in asked(rig)
             await rig.press("enter")
             assert states(rig) == before
             rig.app.go("outbox", "state:queued text:nobody")

@@ -84,6 +84,12 @@ def test_cancelling_an_uncertain_one_says_that_it_may_have_arrived() -> None:
     assert "It may have arrived already" in text
 
 
+def test_a_cancel_of_many_says_for_how_many_there_is_no_way_back() -> None:
+    words = "2 of them are uncertain: there it cannot be undone."
+    assert words in said(acts.preview(frozen(Action.CANCEL, 9), NOW_MS, said="", uncertain=2))
+    assert words not in said(acts.preview(frozen(Action.RESEND, 9), NOW_MS, said="", uncertain=2))
+
+
 def test_a_result_says_what_was_left_alone_and_why() -> None:
     assert acts.done_many(bulk(skipped=0, applied=9)) == "9 of 9 cancelled; u undoes"
     assert acts.done_many(bulk()) == "7 of 9 cancelled; 2 left alone (had gone on meanwhile); u undoes"
