@@ -100,6 +100,16 @@ def test_a_dropped_line_ends_the_process_under_nohup_too(start: Start, output: l
     assert terminal.cpu_s < MOST_CPU_S
 
 
+def test_nohup_means_it(start: Start) -> None:
+    terminal = start(nohup=True)
+    terminal.signal(signal.SIGHUP)
+    terminal.send("m")
+    terminal.wait_for("mark 1")
+    terminal.send("q")
+    left_in_order(terminal)
+    assert "left by" not in terminal.text
+
+
 def test_a_line_that_takes_nothing_does_not_keep_the_process(start: Start) -> None:
     terminal = start()
     for _ in range(40):
@@ -184,7 +194,7 @@ def test_a_crash_shows_a_plain_traceback_when_asked(start: Start) -> None:
     terminal = start(env={"CHRONOS_DEBUG": "1"})
     terminal.send("x")
     left_in_order(terminal, code=1)
-    assert "action_crash" in terminal.text
+    assert b"in action_crash" in terminal.raw
     assert SECRET.encode() not in terminal.raw
 
 

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.color import Color
 from textual.filter import LineFilter
@@ -138,6 +139,9 @@ def rendered(segments: list[Segment], *filters: Any, background: Color = DARK) -
 
 def test_links_and_actions_are_taken_off_and_places_are_kept() -> None:
     style = Style(bold=True, link="http://evil/", meta={"@click": "app.quit", "offset": (1, 2)})
+    (link,) = rendered([Segment("click", Style(link="http://evil/"))], OnlyText())
+    assert link.style is not None
+    assert link.style.link is None
     (segment,) = rendered([Segment("click", style)], OnlyText())
     assert segment.style is not None
     assert segment.style.link is None
@@ -230,3 +234,18 @@ def test_no_cursor_blinks() -> None:
             return bool(field.cursor_blink)
 
     assert asyncio.run(focused()) is False
+
+
+def test_a_paste_is_cleaned_before_a_widget_sees_it() -> None:
+    async def pasted() -> str:
+        app = Shown(env=UTF8)
+        async with app.run_test() as pilot:
+            field = app.query_one(Input)
+            field.value = ""
+            field.focus()
+            await pilot.pause()
+            app.post_message(events.Paste("a\x1b[31mb\u202ec\x07"))
+            await pilot.pause()
+            return field.value
+
+    assert asyncio.run(pasted()) == "abc"
