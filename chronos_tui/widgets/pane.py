@@ -125,12 +125,9 @@ class Pane(Widget, can_focus=True):
         """Flow anew."""
         self._repaint()
 
-    def on_focus(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:  # noqa: FBT001 - Textual's signature
         """Show where keys go."""
-        self._repaint()
-
-    def on_blur(self) -> None:
-        """See on_focus."""
+        super().watch_has_focus(has_focus)
         self._repaint()
 
     def render_line(self, y: int) -> Strip:
@@ -156,7 +153,12 @@ class Pane(Widget, can_focus=True):
         return tuple((lines + [()] * height)[:height])
 
     def _title_line(self, cells: int, below: int) -> Line:
-        start = (Span("─ ", "dim"), Span(self._title, "title" if self.has_focus else ""), Span(" "))
+        here = self.has_focus and self.item is None  # nowhere else to show where keys go
+        start = (
+            Span("▸ ", "accent") if here else Span("─ ", "dim"),
+            Span(self._title, "title" if self.has_focus else ""),
+            Span(" "),
+        )
         end = f" {below} more below ─" if below > 0 else ""
         return (*start, Span("─" * max(0, cells - width(start) - len(end)) + end, "dim"))
 

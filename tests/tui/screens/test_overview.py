@@ -82,11 +82,23 @@ def test_a_small_terminal_shows_what_matters_first(tmp_path: Path) -> None:
 
 
 def test_tab_goes_from_box_to_box_and_back(tmp_path: Path) -> None:
+    marked = {
+        "outbox": ["✗ 1 dead"],
+        "audit": ["hold.started"],
+        "targets": ["hook"],
+        "holds": ["channel other"],
+        "engine": ["Engine"],
+    }
+
     async def test() -> None:
         async with opened_cockpit(tmp_path, panel="overview", fill=busy) as rig:
             seen = []
             for _ in range(len(BOXES) + 1):
-                seen.append(next(box.name for box in BOXES if pane(rig, box.name).has_focus))
+                name = next(box.name for box in BOXES if pane(rig, box.name).has_focus)
+                behind = [line.partition("▸")[2] for line in rig.screen_lines() if "▸" in line]
+                assert len(behind) == len(marked[name])
+                assert all(words in line for words, line in zip(marked[name], behind, strict=True))
+                seen.append(name)
                 await rig.press("tab")
             assert seen == [
                 "outbox",
@@ -129,7 +141,7 @@ def test_the_cursor_moves_over_the_items_of_a_box(tmp_path: Path) -> None:
     [
         ("outbox", ["j"], ["─ Outbox ── state:uncertain", "Invoice 2026-09"]),
         ("targets", ["j"], ["─ Outbox ── target:mail", "New sign-up"]),
-        ("audit", ["j"], ["─ Audit ─", "▸         14"]),
+        ("audit", ["j"], ["─ Audit ─", "▸        14"]),
     ],
 )
 def test_enter_leads_to_the_thing_and_minus_back(tmp_path: Path, box: str, keys: list[str], shown: list[str]) -> None:
