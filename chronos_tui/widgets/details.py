@@ -121,11 +121,12 @@ class Details(Vertical):
     def _show(self, key: int, read: _Read) -> None:
         if key != self.key:
             return
-        self.read = read
+        before, self.read = self.message, read
         self._bodies = (key, read.body)
         self.text.show(read.document, name=key)
-        self.show_title()
-        host(self).looked()
+        if before != read.detail.message:
+            self.show_title()
+            host(self).looked()
 
     def _fail(self, key: int, text: str) -> None:
         if key == self.key:

@@ -109,15 +109,16 @@ def _slice(
 ) -> Slice | _Refused:
     """Read what a pager needs."""
     at = bridge.place_of(order, ask.place) if isinstance(ask.place, bridge.Message) else None
-    places = {
-        Where.BEHIND: {"after": at},
-        Where.BEFORE: {"before": at},
-        Where.AGAIN: {"at": at},
-    }.get(ask.where, {})
     read = partial(engine.sorted_page, expression, order, descending=descending)
     backwards = ask.where in {Where.END, Where.BEFORE}
     try:
-        page = read(from_end=ask.where is Where.END, limit=ask.limit, **places)
+        page = read(
+            at=at if ask.where is Where.AGAIN else None,
+            after=at if ask.where is Where.BEHIND else None,
+            before=at if ask.where is Where.BEFORE else None,
+            from_end=ask.where is Where.END,
+            limit=ask.limit,
+        )
         at_start = page.at_end if backwards else ask.where is Where.START or at is None
         if ask.where is Where.AGAIN and at is not None:
             first = bridge.place_of(order, page.rows[0]) if page.rows else at
