@@ -29,8 +29,6 @@ from chronos_tui.widgets.promptbar import PromptBar
 
 _TWICE_S = 2.0
 _MOST_BACK = 50
-_ACTS = {"pause", "resume", "new", "undo"}  # what read-only leaves out
-_UNSEEN = {"leave", "interrupt", "repaint"}  # what works on a terminal too small to show anything
 
 
 class Main(Screen[None], inherit_bindings=False):
@@ -91,7 +89,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._present: Panel | None = None
         self._situation: bridge.Situation | None = None
         self._back: list[tuple[str, str]] = []
-        self._undo: list[tuple[str, Work]] = []
+        self.undoable: list[tuple[str, Work]] = []
         self._interrupt_s = 0.0
 
     # Composition
@@ -188,7 +186,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def remember_undo(self, label: str, work: Work) -> None:
         """See Host."""
-        self._undo = [*self._undo, (label, work)][-_MOST_BACK:]
+        self.undoable = [*self.undoable, (label, work)][-_MOST_BACK:]
 
     def looked(self) -> None:
         """See Host."""
@@ -281,12 +279,10 @@ class Cockpit(SafeApp, inherit_bindings=False):
     # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer no panel that there is not, and no act where the engine would refuse every one."""
-        if self.screen_stack and self.screen_stack[0].has_class("-small") and action not in _UNSEEN:
-            return False  # nobody acts on what he cannot see
-        if action == "panel":
-            return any(number == kind.NUMBER for kind in self.kinds for number in parameters)
-        if self._read_only and action in _ACTS:
+        """See working.offered."""
+        small = bool(self.screen_stack) and self.screen_stack[0].has_class("-small")
+        numbers = {kind.NUMBER for kind in self.kinds}
+        if not working.offered(action, parameters, numbers, small=small, read_only=self._read_only):
             return False
         return super().check_action(action, parameters)
 
@@ -354,18 +350,12 @@ class Cockpit(SafeApp, inherit_bindings=False):
         """Write a message."""
         flows.compose(self)
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether this visit has done something that `u` takes back."""
-        return bool(self._undo)
-
     def action_undo(self) -> None:
         """Take the last act back: of this visit, else the last one of many that anybody did."""
-        if not self._undo:
+        if not self.undoable:
             self.say("nothing to undo in this visit; ':undo' takes back the last act on many", "warning")
             return
-        _label, work = self._undo.pop()
-        self.desk.act(work, self.say, lambda text: self.say(text, "failed"))
+        self.desk.act(self.undoable.pop()[1], self.say, lambda text: self.say(text, "failed"))
 
     async def action_back(self) -> None:
         """Go where the operator was before."""

@@ -51,7 +51,7 @@ def holds(shell: Cockpit, _given: list[str]) -> None:
 
 def undo(shell: Cockpit, given: list[str]) -> None:
     """Take back the last act of this visit, else the last that can be; or the one of that number."""
-    if not given[0] and shell.can_undo:
+    if not given[0] and shell.undoable:
         shell.action_undo()
         return
     number = int(given[0]) if given[0] else None

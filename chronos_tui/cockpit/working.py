@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,6 +10,22 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from chronos_tui.keys import Command
+
+_ACTS = frozenset({"pause", "resume", "new", "undo"})
+_UNSEEN = frozenset({"leave", "interrupt", "repaint"})
+
+
+def offered(action: str, given: Sequence[object], numbers: Collection[int], *, small: bool, read_only: bool) -> bool:
+    """Return whether an action of the shell works now.
+
+    numbers: of the panels that there are. small: the terminal shows nothing, and nobody acts on what he cannot see.
+    read_only: the engine would refuse every act.
+    """
+    if small and action not in _UNSEEN:
+        return False
+    if action == "panel":
+        return all(number in numbers for number in given)
+    return not (read_only and action in _ACTS)
 
 
 class Active(NamedTuple):

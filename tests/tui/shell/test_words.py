@@ -242,7 +242,7 @@ def test_undo_takes_back_the_last_act_or_the_one_of_that_number(tmp_path: Path) 
 
 def test_undo_without_an_act_of_this_visit_takes_back_anybodys(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
-        assert not rig.app.can_undo
+        assert not rig.app.undoable
         await say(rig, "undo")  # the seed held one message a moment ago
         await rig.until(lambda: rig.state(rig.ids["held"]) == State.QUEUED)
 
