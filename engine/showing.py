@@ -84,9 +84,9 @@ class Showing(Intake):
         """The tags of many messages by their numbers, sorted; () for one without."""
         return reading.tags_of(self.context, ids)
 
-    def content(self, handle: int | str) -> Content:
-        """What a message says. Raises NotFound."""
-        return reading.content(self.context, handle)
+    def content(self, handle: int | str, *, files: bool = True) -> Content:
+        """What a message says; files: attachments too, with their bytes. Raises NotFound."""
+        return reading.content(self.context, handle, files=files)
 
     def attachment(self, handle: int | str, position: int) -> Attachment:
         """One attachment with its bytes, by its position in the detail, from 0. Raises NotFound."""

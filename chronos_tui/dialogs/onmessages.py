@@ -206,7 +206,7 @@ class OnMessages(Panel):
             return
 
         def read(engine: bridge.Engine) -> str:
-            return whole_text(engine.content(one.id))
+            return whole_text(engine.content(one.id, files=False))
 
         self.host.desk.read("outbox editor", read, self._edit, self.warn)
 

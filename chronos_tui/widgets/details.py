@@ -160,7 +160,7 @@ def _query(key: int, known: views.Body | None, now_ms: int, engine: bridge.Engin
     """Read a message and make its text, off the front end's thread."""
     detail = engine.detail(key)
     if known is None:
-        content = engine.content(key)
+        content = engine.content(key, files=False)
         known = views.Body(content.text, content.html, content.data, content.headers)
     facts = views.Facts(detail, engine.explain(key), known)
     return _Read(detail, known, views.document(facts, now_ms))

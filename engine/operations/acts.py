@@ -94,8 +94,8 @@ def act_on_one(context: Context, action: Action, handle: int | str) -> Act:
         if action == Action.CANCEL and message.state == State.SENDING:
             detail["requested"] = True
         audit.append(tx, now_ms, context.actor, _PAST[action], message.uid, detail)
-        if action not in UNDOABLE or message.state == State.SENDING:
-            return act
+        if action not in UNDOABLE or message.state in {State.SENDING, State.UNCERTAIN}:
+            return act  # nothing leads back there
         return replace(act, undo_id=_remember(tx, context, action, message, now_ms))
 
     return context.database.write(work)

@@ -91,9 +91,9 @@ def detail(context: Context, handle: int | str) -> Detail:
     return context.database.read(work)
 
 
-def content(context: Context, handle: int | str) -> Content:
-    """Return what a message says, attachments with their bytes. Raises NotFound."""
-    return context.database.read(lambda tx: messages.content(tx, acts.find(tx, handle).id))
+def content(context: Context, handle: int | str, *, files: bool = True) -> Content:
+    """Return what a message says; files: attachments too, with their bytes. Raises NotFound."""
+    return context.database.read(lambda tx: messages.content(tx, acts.find(tx, handle).id, files=files))
 
 
 def attachment(context: Context, handle: int | str, position: int) -> Attachment:

@@ -76,14 +76,14 @@ def by_idempotency_key(tx: Tx, key: str) -> tuple[int, str] | None:
     return (row[0], row[1]) if row else None
 
 
-def content(tx: Tx, message_id: int) -> Content:
-    """Return what a message says, attachments with their bytes."""
+def content(tx: Tx, message_id: int, *, files: bool = True) -> Content:
+    """Return what a message says; files: attachments too, with their bytes."""
     row = tx.row("messages.body", {"id": message_id})
     assert row is not None, "a message has a body from the transaction that made it"
     subject, text, html, data, headers = row
     pairs: Sequence[Sequence[str]] = json.loads(headers)
-    files = tuple(Attachment(*file) for file in tx.rows("messages.attachments", {"id": message_id}))
-    return Content(subject, text, html, data, tuple((name, value) for name, value in pairs), files)
+    found = tuple(Attachment(*file) for file in tx.rows("messages.attachments", {"id": message_id})) if files else ()
+    return Content(subject, text, html, data, tuple((name, value) for name, value in pairs), found)
 
 
 def attachment_names(tx: Tx, message_id: int) -> list[tuple[str, str, int]]:
