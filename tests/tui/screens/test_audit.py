@@ -294,7 +294,10 @@ def test_an_export_holds_what_the_documented_verifier_accepts(tmp_path: Path) ->
     async def write(rig: Rig, *keys: str) -> None:
         await rig.press("w", "ctrl+u")
         await rig.type(str(path))
-        await rig.press("enter", *keys)
+        await rig.press("enter")
+        for key in keys:
+            await rig.until(lambda: rig.app.screen.id != "main")
+            await rig.press(key)
         await rig.shows("entries in")
 
     async def test() -> None:
@@ -308,7 +311,10 @@ def test_an_export_holds_what_the_documented_verifier_accepts(tmp_path: Path) ->
             path.write_text("precious")
             await rig.press("w", "ctrl+u")
             await rig.type(str(path))
-            await rig.press("enter", "enter")
+            await rig.press("enter")
+            await rig.until(lambda: rig.app.screen.id != "main")
+            await rig.press("enter")
+            await rig.until(lambda: rig.app.screen.id == "main")
             assert path.read_text() == "precious"
 
             rig.app.go("audit", "since:5m")

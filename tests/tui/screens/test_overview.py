@@ -168,6 +168,7 @@ def test_enter_on_a_hold_asks_and_resumes(tmp_path: Path) -> None:
             await rig.press("enter")
             await rig.until(lambda: rig.app.screen.id != "main")
             await rig.press("escape")
+            await rig.until(lambda: rig.app.screen.id == "main")
             assert [hold.scope for hold in rig.engine.holds()] == ["channel:other"]
             await rig.press("enter")
             await rig.until(lambda: rig.app.screen.id != "main")
@@ -231,8 +232,11 @@ def test_o_enables_a_target_after_a_question(tmp_path: Path) -> None:
             await rig.press("o")
             await rig.shows("disabled: 410 gone for good")
             await rig.press("enter")
+            await rig.until(lambda: rig.app.screen.id == "main")
             assert rig.engine.targets()[0].trouble is not None
-            await rig.press("o", "y")
+            await rig.press("o")
+            await rig.until(lambda: rig.app.screen.id != "main")
+            await rig.press("y")
             await rig.shows("hook sends again")
             assert rig.engine.targets()[0].trouble is None
             await rig.until(lambda: "· hook" in rig.screen_text() or "✓ hook" in rig.screen_text())
