@@ -12,6 +12,10 @@ _SEEN_ON_BLANKS = frozenset({4, 7, 9, 21, 53})
 """Underline, reverse, strike, double underline, overline."""
 
 
+_LEVELS = {0: 0, 95: 1, 135: 2, 175: 3, 215: 4, 255: 5}
+"""The steps of the colour cube."""
+
+
 class Style:
     """One look; two that look the same are one object as long as the same `Styles` made them.
 
@@ -86,7 +90,7 @@ def _read(style: Style, parameters: str) -> tuple[str, str, frozenset[int]]:
         number = numbers.pop(0)
         if number in {38, 48}:
             taken = 2 if numbers[:1] == [5] else 4
-            colour = ";".join(map(str, (number, *numbers[:taken])))
+            colour = _colour(number, numbers[:taken])
             del numbers[:taken]
             if number == 38:
                 foreground = colour
@@ -103,6 +107,21 @@ def _read(style: Style, parameters: str) -> tuple[str, str, frozenset[int]]:
         else:
             attributes -= {one for one, off in _OFF.items() if off == number}
     return foreground, background, frozenset(attributes)
+
+
+def _colour(layer: int, numbers: list[int]) -> str:
+    """Return the parameters of a colour; one that stands in the palette of 256 by its number: 9 bytes, not 17.
+
+    Entries 16 to 255 are a cube of six levels and a ramp of greys that no usual terminal lets a theme change (xterm,
+    "256 colors"); the first 16 are the user's own and never meant by a colour given as red, green and blue.
+    """
+    if numbers[:1] == [2] and len(numbers) == 4:
+        red, green, blue = numbers[1:]
+        if red == green == blue and (red - 8) % 10 == 0 and 8 <= red <= 238:
+            return f"{layer};5;{232 + (red - 8) // 10}"
+        if {red, green, blue} <= _LEVELS.keys():
+            return f"{layer};5;{16 + 36 * _LEVELS[red] + 6 * _LEVELS[green] + _LEVELS[blue]}"
+    return ";".join(map(str, (layer, *numbers)))
 
 
 def _shortest(old: Style, new: Style) -> str:

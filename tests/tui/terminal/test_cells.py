@@ -263,6 +263,20 @@ def test_the_shortest_way_between_two_looks_arrives(first: list[str], second: li
     assert arrived is new
 
 
+def test_a_colour_of_the_palette_is_written_by_its_number_and_looks_the_same() -> None:
+    cube, greys = (0, 95, 135, 175, 215, 255), range(8, 239, 10)
+    colours = {(r, g, b) for r in cube for g in cube for b in cube} | {(grey,) * 3 for grey in greys}
+    for colour in sorted(colours) + [(1, 2, 3), (95, 95, 96), (7, 7, 7), (248, 248, 248)]:
+        cells, frugal, plain = Cells(3, 1), screen(3, 1), screen(3, 1)
+        given_ = f"\x1b[1;1H\x1b[38;2;{colour[0]};{colour[1]};{colour[2]};48;2;8;8;8mx"
+        written = cells.feed(given_)
+        frugal.feed(written)
+        plain.feed(given_)
+        assert differences(frugal, plain) == [], colour
+        assert ("38;5;" in written) == (colour in colours)
+        assert "48;5;232" in written
+
+
 @given(st.integers(-1, 30), st.integers(-1, 8), st.integers(0, 30), st.integers(0, 8))
 @settings(deadline=None)
 def test_the_cursor_arrives(from_x: int, from_y: int, x: int, y: int) -> None:
