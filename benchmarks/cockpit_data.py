@@ -106,14 +106,15 @@ class Changes:
         self._connection.close()
 
     def five(self) -> None:
-        """Change five of the counts: queued, held, cancelled, expired, dead."""
-        queued = self._ids("queued", 3)
+        """Change five of the counts: queued, held, cancelled, expired, delivered."""
+        held, cancelled, expired, delivered = self._ids("queued", 4, "ASC")  # too old for the sparkline
         finished = ", finished_ms = due_ms"
         self._move(
-            ("held", queued[0], ""),
-            ("cancelled", queued[1], finished),
-            ("expired", queued[2], finished),
-            ("queued", self._ids("dead", 1)[0], ", finished_ms = NULL"),
+            ("held", held, ""),
+            ("cancelled", cancelled, finished),
+            ("expired", expired, finished),
+            ("sending", delivered, ", lease_until_ms = 0"),
+            ("delivered", delivered, f"{finished}, lease_until_ms = NULL"),
         )
 
     def one(self) -> None:
@@ -121,8 +122,8 @@ class Changes:
         self._move(("held" if self._forth else "queued", self._ids("queued" if self._forth else "held", 1)[0], ""))
         self._forth = not self._forth
 
-    def _ids(self, state: str, most: int) -> list[int]:
-        sql = "SELECT id FROM messages WHERE state = ? ORDER BY id DESC LIMIT ?"
+    def _ids(self, state: str, most: int, order: str = "DESC") -> list[int]:
+        sql = f"SELECT id FROM messages WHERE state = ? ORDER BY id {order} LIMIT ?"
         return [row[0] for row in self._connection.execute(sql, (state, most))]
 
     def _move(self, *moves: tuple[str, int, str]) -> None:
