@@ -146,7 +146,6 @@ class OnMessages(Panel):
         """Copy the uid."""
         if (one := self.needed()) is not None:
             self.app.copy_to_clipboard(one.uid)
-            self.host.say(f"copied {one.uid}")
 
     def scope(self) -> str:
         """See Panel.scope: this message's target."""

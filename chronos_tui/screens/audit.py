@@ -293,10 +293,8 @@ class Audit(Panel):
             return
         if self.has_class("-open"):
             self.app.copy_to_clipboard(json.dumps(bridge.entry_shape(entry), sort_keys=True))
-            self.host.say(f"entry {entry.seq} copied")
         else:
             self.app.copy_to_clipboard(bridge.safe_line(entry.hash, 100))
-            self.host.say(f"hash of entry {entry.seq} copied")
 
     def action_message(self) -> None:
         """Open the message that the entry speaks of."""

@@ -17,10 +17,11 @@ from chronos_tui.terminal import clipboard
 from chronos_tui.terminal.driver import FrugalDriver, PlainDriver
 from chronos_tui.terminal.environment import speaks_utf8, wants_no_colour, wants_plain_output
 from chronos_tui.terminal.paste import clean_paste
-from chronos_tui.terminal.safety import NoColours, OnlyText
+from chronos_tui.terminal.safety import NoColours, OnlyText, clean
 from chronos_tui.terminal.turns import Turns
 
 PROGRAM = "chronos-tui"
+_MOST_SHOWN = 40
 
 
 class SafeApp(App[None]):
@@ -69,11 +70,18 @@ class SafeApp(App[None]):
         self.repaint()
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Copy `text`; where that fails say why. Widgets of Textual's own (Input, TextArea) call it too."""
+        """Copy `text` and say where it is, or why not. Widgets of Textual's own (Input, TextArea) call it too."""
         try:
-            clipboard.copy(text, env=self._env, write_past=self._write_past)
+            where = clipboard.copy(text, env=self._env, write_past=self._write_past)
         except clipboard.CopyError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.say(f"not copied: {error}", "failed")
+        else:
+            shown = clean(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…").replace("\n", " ")
+            self.say(f"copied {shown}: {where}")
+
+    def say(self, text: str, role: str = "ok") -> None:
+        """Show one line for a moment. role: ok, warning or failed."""
+        self.notify(text, severity="error" if role == "failed" else "information", markup=False)
 
     def _write_past(self, data: str) -> None:
         if isinstance(self._driver, PlainDriver):

@@ -368,7 +368,6 @@ def test_y_copies_the_hash_and_in_the_details_the_entry(tmp_path: Path, monkeypa
             lines = list(rig.engine.audit_export())
             await rig.press("y", "enter", "y")
             assert copied == [json.loads(lines[-1])["hash"], lines[-1]]
-            assert "entry 14 copied" in rig.screen_text()
 
     run(test())
 

@@ -266,7 +266,7 @@ def test_the_shortest_way_between_two_looks_arrives(first: list[str], second: li
 def test_a_colour_of_the_palette_is_written_by_its_number_and_looks_the_same() -> None:
     cube, greys = (0, 95, 135, 175, 215, 255), range(8, 239, 10)
     colours = {(r, g, b) for r in cube for g in cube for b in cube} | {(grey,) * 3 for grey in greys}
-    for colour in sorted(colours) + [(1, 2, 3), (95, 95, 96), (7, 7, 7), (248, 248, 248)]:
+    for colour in [*sorted(colours), (1, 2, 3), (95, 95, 96), (7, 7, 7), (248, 248, 248)]:
         cells, frugal, plain = Cells(3, 1), screen(3, 1), screen(3, 1)
         given_ = f"\x1b[1;1H\x1b[38;2;{colour[0]};{colour[1]};{colour[2]};48;2;8;8;8mx"
         written = cells.feed(given_)
