@@ -88,6 +88,9 @@ ANSI = Theme(
         "dim": "ansi_bright_black",
         "cursor": "ansi_bright_black",
         "border": "ansi_bright_black",
+        # What Textual's own rules for such a theme ask for.
+        "ansi-background": "ansi_default",
+        "ansi-foreground": "ansi_default",
     },
 )
 THEMES = (DARK, LIGHT, CONTRAST, COLOUR_BLIND, ANSI)

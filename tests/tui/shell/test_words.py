@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chronos_tui.cockpit.themes import THEMES
 from chronos_tui.dialogs.compose import Compose
 from chronos_tui.dialogs.confirm import Confirm
 from chronos_tui.dialogs.help import Help
@@ -278,12 +279,14 @@ def test_targets_are_shown_tried_and_enabled(tmp_path: Path) -> None:
     cockpit(tmp_path, test, configuration=settings({"hook": target("hook"), "mail": target("mail"), "box": box}))
 
 
-def test_a_theme_is_taken_and_remembered(tmp_path: Path) -> None:
+def test_every_theme_is_taken_and_remembered(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
-        await say(rig, "theme contrast")
-        assert rig.app.theme == "contrast"
-        rig.app.keep()
-        assert rig.app.session.theme == "contrast"
+        for theme in THEMES:
+            await say(rig, f"theme {theme.name}")
+            assert rig.app.theme == theme.name
+            assert footer(rig) == f"✓ theme {theme.name}"
+            rig.app.keep()
+            assert rig.app.session.theme == theme.name
 
     cockpit(tmp_path, test)
 
