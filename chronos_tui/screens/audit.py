@@ -227,8 +227,9 @@ class Audit(Panel):
         self._show_entry()
 
     def on_pager_newer_changed(self) -> None:
-        """Say how many came above, or how far a search is."""
+        """Say how many came above, or how far a search is; show an entry that was read anew."""
         self._show_title()
+        self._show_entry()
 
     def on_pager_cursor_moved(self) -> None:
         """Let the details follow."""
@@ -337,7 +338,6 @@ class Audit(Panel):
         bad = None if found.ok else found.bad_seq
         self._verified = Verified(self.host.now_ms(), found.entries, bad, found.why)
         self._entries.read_anew(self._verified)
-        self._show_entry()
         self._show_title()
         if found.ok:
             self.host.say(f"{times.number(found.entries)} entries verified: the chain is whole")

@@ -57,6 +57,7 @@ class Entries(Pager):
         self.searched_to: int | None = None
         self._wide = False
         self._moving = False
+        self._anew = False
         self._kept: dict[int, bridge.AuditEntry] = {}
         self._last_seq: int | None = None
         self._current: Ask | None = None
@@ -76,6 +77,7 @@ class Entries(Pager):
         """Read what is on the screen as it stands now: somebody may have changed what never changes."""
         self.verified = verified
         self._kept = {}
+        self._anew = True
         self.reload()
 
     def fit_to(self, cells: int) -> None:
@@ -114,6 +116,9 @@ class Entries(Pager):
         rows = tuple(self._row(entry) for entry in search.entries)
         self.answer(search.ask, Slice(rows, search.at_start, search.at_end))
         self._forget()
+        if self._anew:
+            self._anew = False
+            self.post_message(self.NewerChanged(self, self.newer, exact=self.newer_exact))
 
     def _refused(self, text: str, ask: Ask) -> None:
         self._show_search(None)

@@ -227,6 +227,19 @@ def test_a_sound_log_is_verified(tmp_path: Path) -> None:
     run(test())
 
 
+def test_an_open_entry_stays_open_over_a_verification(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened_cockpit(tmp_path, panel="audit") as rig:
+            await rig.press("j", "enter")
+            await rig.shows("─ entry 13 ─")
+            await rig.press("V")
+            await rig.shows("✓ verified")
+            await rig.settle()
+            assert "─ entry 13 ─" in rig.screen_text()
+
+    run(test())
+
+
 def test_verification_can_be_asked_for_by_its_name_from_another_panel(tmp_path: Path) -> None:
     async def test() -> None:
         async with opened_cockpit(tmp_path, panel="overview") as rig:
