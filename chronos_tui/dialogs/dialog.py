@@ -23,7 +23,7 @@ class Dialog(ModalScreen[Answer], inherit_bindings=False):
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background 0%; layout: vertical; }
     Dialog .box { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; border: solid $border;
-                  background: $surface; }
+                  border-title-color: $foreground; border-subtitle-color: $foreground 70%; background: $surface; }
     """
 
     def action_repaint(self) -> None:
