@@ -117,7 +117,7 @@ def _report(session: Session, made: _Made, *, demo: bool) -> None:
     if demo:
         session.out.done(f"queued          {made.queued} sample messages")
         session.out.done(
-            f"next: 'chronos-tui{options}' opens the cockpit and delivers them, 'chronos{options} outbox list' lists them"
+            f"next: 'chronos-tui{options}' opens the cockpit and delivers; 'chronos{options} outbox list' lists them"
         )
     else:
         session.out.done(
