@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from operator import ne
 from typing import TypeVar
 
 from rich.cells import get_character_cell_size
@@ -234,12 +235,16 @@ class Cells:
         shift = find_shift(self._want, self._want_styles, self._show, self._show_styles)
         if shift is None:
             return
+        moved = _moved(self._show, shift, " ")
+        # Rows of a list are much alike: a new number may be less to write than a row that comes in blank.
+        if _differing(self._want, moved) >= _differing(self._want, self._show):
+            return
         top, bottom, up = shift
         self._look(DEFAULT)  # what comes in is blank in the background in use
         move = f"\x1b[{up}M" if up > 0 else f"\x1b[{-up}L"
         self._out.append(f"\x1b[{top + 1};{bottom + 1}r{travel(-1, -1, 0, top)}{move}\x1b[r")
         self._at_x = self._at_y = -1  # taking margins away takes the cursor home, but not everywhere
-        self._show = _moved(self._show, shift, " ")
+        self._show = moved
         self._show_styles = _moved(self._show_styles, shift, DEFAULT)
         self._dirty.update(range(top, bottom + 1))
 
@@ -360,6 +365,11 @@ def _moved(rows: list[list[T]], shift: Shift, fill: T) -> list[list[T]]:
     blank = [[fill] * len(rows[0]) for _ in range(abs(up))]
     region = rows[top + up : bottom + 1] + blank if up > 0 else blank + rows[top : bottom + 1 + up]
     return rows[:top] + region + rows[bottom + 1 :]
+
+
+def _differing(rows: list[list[str]], others: list[list[str]]) -> int:
+    """Return in how many cells two screens differ."""
+    return sum(sum(map(ne, row, other)) for row, other in zip(rows, others, strict=True) if row != other)
 
 
 class _Kind(Enum):

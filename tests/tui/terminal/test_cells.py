@@ -144,6 +144,17 @@ def test_a_list_that_scrolls_is_moved_by_the_terminal(seed: int, coloured: bool)
     assert moved > 10
 
 
+def test_rows_that_are_much_alike_change_where_they_differ() -> None:
+    def page(first: int) -> str:
+        return "".join(f"\x1b[{y + 1};1H{first + y:6} queued  nightly backup of the box" for y in range(20))
+
+    cells = Cells(60, 20)
+    cells.feed(page(100_000))
+    fewer = cells.feed(page(100_010))
+    assert not re.search(r"\x1b\[\d*[LM]", fewer)
+    assert len(fewer) < 20 * 20
+
+
 def test_writing_the_same_again_costs_nothing() -> None:
     cells = Cells(80, 24)
     written = frame(random.Random(1), 80, 24)
