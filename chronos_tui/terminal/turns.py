@@ -47,7 +47,9 @@ class Turns:
         focused = self._app.focused or self._app.screen
         await self._hand_on(event)
         self._late = self._app.set_timer(_LONGEST_S, partial(self._end, self._turn))
-        self._behind([*focused.ancestors_with_self, self._app], partial(self._moved, self._turn))
+        way = [*focused.ancestors_with_self, self._app]
+        # The second time behind what the key made the widget say to its parents (a line was left), which close it.
+        self._behind([*way, *way], partial(self._moved, self._turn))
 
     def _behind(self, nodes: Sequence[DOMNode], then: Callable[[], object]) -> None:
         """Call `then` behind everything that now waits in the queues of these, one after the other."""

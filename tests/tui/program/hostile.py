@@ -45,7 +45,7 @@ _ESCAPES = [
     "\x1b]1337;File=inline=1:AAAA\x07",
     f"\x1b]unterminated {CANARY}",
     "\x1bPq#0;2;0;0;0~~\x1b\\",
-    "\x1bP$q\"p\x1b\\\x1bP+q544e\x1b\\",
+    '\x1bP$q"p\x1b\\\x1bP+q544e\x1b\\',
     f"\x1b_Ga=T,f=24;{CANARY}\x1b\\",
     f"\x1b^{CANARY}\x1b\\",
     f"\x1bX{CANARY}\x1b\\",
@@ -311,12 +311,16 @@ def _spoil(connection: sqlite3.Connection) -> None:
         # Every second row stays as the engine wrote it; text that begins with a NUL would be no text for FTS.
         connection.execute(f"UPDATE {table} SET {words} WHERE {key} % 2 = 0")
     connection.execute("UPDATE attempts SET refused = json_array(json_array(hostile(message_id), hostile(message_id)))")
-    connection.execute("UPDATE bodies SET headers = json_array(json_array(hostile(message_id), hostile(message_id + 5)))"
-                       " WHERE message_id % 2 = 0")
+    connection.execute(
+        "UPDATE bodies SET headers = json_array(json_array(hostile(message_id), hostile(message_id + 5)))"
+        " WHERE message_id % 2 = 0"
+    )
     connection.execute("INSERT OR IGNORE INTO tags (tag, message_id) SELECT hostile(id), id FROM messages")
     connection.execute(
         "INSERT INTO incidents (kind, subject, detail, state, first_ms, last_ms, count)"
         " SELECT hostile(id), hostile(id + 1), hostile(id + 2), 'open', 1, 2, 3 FROM messages WHERE id < 60"
     )
-    connection.execute("UPDATE lanes SET disabled_reason = hostile(length(lane)), last_word = hostile(length(lane) + 9)")
+    connection.execute(
+        "UPDATE lanes SET disabled_reason = hostile(length(lane)), last_word = hostile(length(lane) + 9)"
+    )
     connection.execute("UPDATE leader SET host = hostile(50), mode = hostile(60), version = hostile(70)")

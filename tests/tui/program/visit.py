@@ -12,6 +12,9 @@ from tests.tui.pty import Terminal
 FOOT = "q quit"
 """The footer's last word wherever no dialog is open: once it is there the first panel is on the screen."""
 
+STILL_MS = 60
+"""A screen that wrote nothing for so long has answered; if it answers later the walk goes on all the same."""
+
 
 def command(box: Box, *words: str) -> list[str]:
     """Return how the cockpit is started on the data directory of a box."""
@@ -35,6 +38,11 @@ class Visit(Terminal):
             except BaseException:
                 self.close()
                 raise
+
+    @property
+    def running(self) -> bool:
+        """Return whether it has not ended."""
+        return not self._ended()
 
     @property
     def header(self) -> str:
@@ -66,16 +74,26 @@ class Visit(Terminal):
         self.wait_for(lambda lines: any(line.lstrip().startswith(":") for line in lines[-3:]))
         self.send(line, "enter")
 
-    def leave(self) -> int:
-        """Quit by `q`, saying yes where it asks; return the exit code."""
-        self.send("q")
-        self._until(lambda: self._ended() or self._asks(), 20.0, "neither left nor asked")
-        if not self._ended():
-            self.send("y")
-        return self.wait_exit()
+    def caught_up(self) -> None:
+        """Wait until everything typed so far has been taken, where no dialog is open at its end."""
+        self.send(":", "caughtup")
+        self.wait_for(":caughtup")
+        self.send("ctrl+c")
+        self.wait_gone(":caughtup")
 
-    def _asks(self) -> bool:
-        return "y quit" in self.text
+    def leave(self) -> int:
+        """Press `q` until nothing is open over the list and it quits, saying yes where it asks; return the exit code."""
+        for _ in range(4):
+            before = self.text
+            self.send("q")
+            self.wait_for(lambda lines, before=before: "\n".join(lines) != before)  # type: ignore[misc]
+            if "1049" in self.modes and "y quit" not in self.text:
+                self.quiet(STILL_MS)
+                continue
+            if "1049" in self.modes:
+                self.send("y")
+            return self.wait_exit()
+        raise AssertionError(f"q does not quit\n{self.text}")
 
     def assert_as_before(self) -> None:
         """The terminal is as it was: no mode switched, termios restored."""
