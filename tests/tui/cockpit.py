@@ -194,19 +194,29 @@ def _prepare(
     return ids
 
 
-@asynccontextmanager
-async def opened_cockpit(
+@dataclass(slots=True)
+class Ready:
+    """A cockpit that does not run yet, on messages of which nobody delivers any."""
+
+    app: Cockpit
+    engine: Engine
+    clock: FakeClock
+    log: EventLog
+    ids: dict[str, int]
+
+
+@contextmanager
+def ready_cockpit(
     tmp_path: Path,
     *,
-    size: tuple[int, int] = (120, 40),
     fill: Callable[[Box], dict[str, int]] = seed,
     configuration: Settings | None = None,
     read_only: bool = False,
     session: Session | None = None,
     news: Sequence[NewMessage] = (),
     panel: str = "",
-) -> AsyncIterator[Rig]:
-    """Open the cockpit on messages that `fill` put there and then `news`, at a size, on a panel, in UTC."""
+) -> Iterator[Ready]:
+    """Make a cockpit on messages that `fill` put there and then `news`, on a panel, in UTC."""
     clock, where, configuration = FakeClock(), data_dir(tmp_path), configuration or settings()
     ids = _prepare(where, configuration, clock, fill)
     log = EventLog()
@@ -223,12 +233,20 @@ async def opened_cockpit(
             visit = session or Session()
             visit.panel = panel or visit.panel
             app = Cockpit(engine, log=log, session=visit, read_only=read_only)
-            async with app.run_test(size=size) as pilot:
-                rig = Rig(app, pilot, engine, clock, log, ids)
-                await rig.settle()
-                yield rig
-                app.desk.stop()
+            yield Ready(app, engine, clock, log, ids)
+            app.desk.stop()
         finally:
             engine.close()
         defects = [fields for _level, name, fields in log.events if name == "cockpit_failed"]
         assert not defects, defects
+
+
+@asynccontextmanager
+async def opened_cockpit(tmp_path: Path, *, size: tuple[int, int] = (120, 40), **how: Any) -> AsyncIterator[Rig]:
+    """Run such a cockpit at a size; `how`: see ready_cockpit."""
+    with ready_cockpit(tmp_path, **how) as ready:
+        async with ready.app.run_test(size=size) as pilot:
+            rig = Rig(ready.app, pilot, ready.engine, ready.clock, ready.log, ready.ids)
+            await rig.settle()
+            yield rig
+            ready.app.desk.stop()
