@@ -108,7 +108,7 @@ def pause(shell: Cockpit, scope: str = "") -> None:
         if answer is not None:
             do_pause(shell, *answer)
 
-    shell.desk.read("pause", lambda engine: engine.known_values(), open_, lambda text: shell.say(text, "failed"))
+    shell.coming.read("pause", lambda engine: engine.known_values(), open_)
 
 
 def do_pause(shell: Cockpit, scope: str, for_ms: int, reason: str) -> None:
@@ -156,7 +156,7 @@ def resume(shell: Cockpit, scope: str = "") -> None:
         else:
             _choose_resume(shell, found)
 
-    shell.desk.read("resume", work, show, lambda text: shell.say(text, "failed"))
+    shell.coming.read("resume", work, show)
 
 
 def _choose_resume(shell: Cockpit, found: list[_Waiting]) -> None:

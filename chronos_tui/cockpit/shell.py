@@ -15,6 +15,7 @@ from textual.widgets import ContentSwitcher
 
 from chronos_tui import bridge, screens
 from chronos_tui.cockpit import flows, themes, working
+from chronos_tui.cockpit.coming import Coming
 from chronos_tui.cockpit.frame import Frame
 from chronos_tui.cockpit.lines import CommandLine
 from chronos_tui.cockpit.pulse import Pulse
@@ -75,9 +76,9 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self.engine = engine
         self.session = session or Session()
         self._pulse = Pulse(self._reload, self.set_timer)
-        self.desk = Desk(
-            engine, self._from_desk, moved=self._pulse.moved, role=self._note_role, on_owner=on_owner, log=log
-        )
+        moved, role = self._pulse.moved, self._read_situation
+        self.desk = Desk(engine, self._from_desk, moved=moved, role=role, on_owner=on_owner, log=log)
+        self.coming = Coming(self.desk, lambda text: self.say(text, "failed"))
         self._read_only = read_only
         self.kinds = screens.panels()
         self.commands = by_id([*SHELL, *LIST, *MARKS, *TEXT, *(one for kind in self.kinds for one in kind.COMMANDS)])
@@ -213,16 +214,13 @@ class Cockpit(SafeApp, inherit_bindings=False):
         if self._present is not None and self._present.TOPICS & topics:
             self._present.reload()
 
-    def _read_situation(self) -> None:
+    def _read_situation(self, _role: bridge.Role | None = None) -> None:
         self.desk.read("situation", lambda engine: engine.situation(), self._show_situation, self._frame.show_failure)
 
     def _show_situation(self, situation: bridge.Situation) -> None:
         self._situation = situation
         self._show_header()
         self._show_tabs()
-
-    def _note_role(self, role: bridge.Role) -> None:
-        self._read_situation()
 
     def _second(self) -> None:
         """What time alone changes: the clock, a countdown, a heartbeat that stays away; lists once a minute."""
@@ -293,8 +291,8 @@ class Cockpit(SafeApp, inherit_bindings=False):
         await super().on_event(event)
 
     def opening(self) -> bool:
-        """See SafeApp: a panel is being opened."""
-        return any(worker.group == "show" and not worker.is_finished for worker in self.workers)
+        """See SafeApp: a panel or a dialog is being opened."""
+        return bool(self.coming) or any(one.group == "show" and not one.is_finished for one in self.workers)
 
     async def action_panel(self, number: int) -> None:
         """Open the panel of that number."""

@@ -46,7 +46,7 @@ def holds(shell: Cockpit, _given: list[str]) -> None:
         lines = views.holds(found, shell.now_ms(), times.moment)
         shell.push_screen(Reading("Held", lines))
 
-    shell.desk.read("holds", lambda engine: engine.holds(), show, lambda text: shell.say(text, "failed"))
+    shell.coming.read("holds", lambda engine: engine.holds(), show)
 
 
 def undo(shell: Cockpit, given: list[str]) -> None:
@@ -77,7 +77,7 @@ def target(shell: Cockpit, given: list[str]) -> None:
         title = f"Target {bridge.safe_line(name, 40)}" if name else "Targets"
         shell.push_screen(Reading(title, target_views.targets(wanted, full=bool(name))))
 
-    shell.desk.read("targets", lambda engine: engine.targets(), show, lambda text: shell.say(text, "failed"))
+    shell.coming.read("targets", lambda engine: engine.targets(), show)
 
 
 def enable(shell: Cockpit, given: list[str]) -> None:

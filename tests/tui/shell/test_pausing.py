@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 
 from chronos_tui.dialogs.choose import Choose
 from chronos_tui.dialogs.confirm import Confirm
@@ -14,7 +16,7 @@ from chronos_tui.dialogs.pause import Pause
 from chronos_tui.views import holds as views
 from chronos_tui.views.spans import line_text
 from engine.model import Hold, Rate
-from tests.support import target
+from tests.support import PATIENCE_S, target
 from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run
 
 
@@ -53,6 +55,23 @@ def test_the_panel_says_what_is_meant_here(tmp_path: Path) -> None:
         assert [hold.scope for hold in rig.engine.holds()] == ["target:hook"]
 
     cockpit(tmp_path, test, panel="outbox")
+
+
+def test_what_is_typed_before_the_dialog_is_there_is_meant_for_it(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.press("2")
+        answered = threading.Event()
+        rig.app.desk.read("slow", lambda _engine: answered.wait(PATIENCE_S), lambda _answer: None)
+        for key in ("p", "ctrl+u", "a", "l"):  # on the list below: all that match, and release
+            rig.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await rig.pilot.pause()
+        answered.set()
+        await rig.until(lambda: isinstance(rig.app.screen, Pause))
+        await rig.settle()
+        assert isinstance(rig.app.screen, Pause)
+        assert len(rig.app.screen_stack) == 2
+
+    cockpit(tmp_path, test)
 
 
 def test_without_a_scope_or_a_duration_nothing_is_held_and_words_say_what_is_missing(tmp_path: Path) -> None:
