@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from chronos_tui import bridge
 from chronos_tui.desk import Progress
 from chronos_tui.dialogs import working
-from chronos_tui.dialogs.bulk import Ask, AskTyped
+from chronos_tui.dialogs.bulk import AskTyped
+from chronos_tui.dialogs.confirm import Confirm
+from chronos_tui.dialogs.dialog import Dialog
 from chronos_tui.views import acts
 from chronos_tui.widgets.panel import Host
 
@@ -26,7 +28,7 @@ def on_one(host: Host, name: str, one: bridge.Message) -> None:
     if one.state not in bridge.accepts(action.verb):
         host.say(f"#{one.id}: {bridge.why_not(action.verb, one.state)}", "warning")
         return
-    question = Ask(acts.one_final(name, one, host.now_ms()))
+    question = _dialog(acts.one_final(name, one, host.now_ms()))
     host.push_screen(question, lambda yes: _do_one(host, name, one) if yes else None)
 
 
@@ -102,8 +104,11 @@ def on_matching(host: Host, name: str, expression: str, done: Callable[[], None]
 def _ask(
     host: Host, preview: acts.Preview, frozen: bridge.Frozen, unfit: dict[str, int], done: Callable[[], None]
 ) -> None:
-    dialog = AskTyped(preview) if preview.typed else Ask(preview)
-    host.push_screen(dialog, lambda yes: _do_many(host, frozen, unfit, done) if yes else None)
+    host.push_screen(_dialog(preview), lambda yes: _do_many(host, frozen, unfit, done) if yes else None)
+
+
+def _dialog(preview: acts.Preview) -> Dialog[bool]:
+    return AskTyped(preview) if preview.typed else Confirm(preview.title, preview.lines, preview.yes)
 
 
 def _do_many(host: Host, frozen: bridge.Frozen, unfit: dict[str, int], done: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Asks before an act on many messages, and shows how far it has come. Enter never means yes; does nothing itself."""
+"""Asks before a final act on very many messages, and shows how far something has come. Does nothing itself."""
 
 from __future__ import annotations
 
@@ -14,46 +14,11 @@ from chronos_tui.views.spans import Span
 from chronos_tui.widgets.bar import Bar
 from chronos_tui.widgets.bound import bindings
 
-ASK = (
-    Command("ask.yes", ("y",), "yes", "do it"),
-    Command("ask.no", ("escape", "enter", "n", "q", "minus", "ctrl+c"), "no", "leave everything as it is"),
-)
 TYPED = (
     Command("typed.submit", ("enter",), "accept", "do it, if the number is right"),
     Command("typed.no", ("escape", "ctrl+c"), "no", "leave everything as it is"),
 )
 PROGRESS = (Command("progress.leave", ("escape", "q", "minus", "ctrl+c"), "leave", "go back to the list"),)
-
-
-class Ask(Dialog[bool]):
-    """Shows a preview; returns True when the operator said yes by `y`."""
-
-    BINDINGS = bindings(ASK)
-    DEFAULT_CSS = """
-    Ask .box { border: solid $warning; }
-    """
-
-    def __init__(self, preview: Preview) -> None:
-        super().__init__()
-        self._preview = preview
-
-    def compose(self) -> ComposeResult:
-        """See Screen.compose."""
-        with Vertical(classes="box") as box:
-            box.border_title = Content(self._preview.title)
-            for line in self._preview.lines:
-                yield Bar(line)
-            yield Bar(())
-            yes = (Span("y", "accent"), Span(f" {self._preview.yes}    "))
-            yield Bar((*yes, Span("esc", "accent"), Span(" leave everything as it is")))
-
-    def action_yes(self) -> None:
-        """Do it."""
-        self.dismiss(result=True)
-
-    def action_no(self) -> None:
-        """Do nothing."""
-        self.dismiss(result=False)
 
 
 class TypedInput(Input):
@@ -152,8 +117,9 @@ class Progress(Dialog[bool]):
             self._show()
 
     def _show(self) -> None:
-        bar = self.query_one("#progress", Bar)
-        bar.show(progress_line(*self._at, max(20, bar.size.width)))
+        # None once it was left: the work goes on and tells its steps all the same.
+        for bar in self.query("#progress").results(Bar):
+            bar.show(progress_line(*self._at, max(20, bar.size.width)))
 
     def end(self) -> None:
         """It has come to its end."""

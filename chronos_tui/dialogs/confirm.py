@@ -1,12 +1,12 @@
-"""Asks before what cannot be taken back. Enter never means yes."""
+"""Asks before what cannot be taken back, or what is done to many. Enter never means yes."""
 
 from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
+from chronos_tui.dialogs.dialog import Dialog
 from chronos_tui.keys import Command
 from chronos_tui.views.spans import Line, Span
 from chronos_tui.widgets.bar import Bar
@@ -14,11 +14,11 @@ from chronos_tui.widgets.bound import bindings
 
 COMMANDS = (
     Command("confirm.yes", ("y",), "yes", "do it"),
-    Command("confirm.no", ("escape", "enter", "n", "q", "minus"), "no", "leave everything as it is"),
+    Command("confirm.no", ("escape", "enter", "n", "q", "minus", "ctrl+c"), "no", "leave everything as it is"),
 )
 
 
-class Confirm(ModalScreen[bool], inherit_bindings=False):
+class Confirm(Dialog[bool]):
     """Returns True when the operator said yes.
 
     lines: what would be done, each no wider than 76 cells. yes: the words beside the key that does it.
@@ -26,9 +26,7 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
 
     BINDINGS = bindings(COMMANDS)
     DEFAULT_CSS = """
-    Confirm { align: center middle; background: $background 0%; }
-    Confirm > Vertical { width: 78; max-width: 100%; height: auto; padding: 0 1; border: solid $warning;
-                         background: $surface; }
+    Confirm .box { border: solid $warning; }
     """
 
     def __init__(self, title: str, lines: tuple[Line, ...], yes: str) -> None:
@@ -39,13 +37,13 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """See Screen.compose."""
-        with Vertical() as box:
+        with Vertical(classes="box") as box:
             box.border_title = Content(self._title)
             for line in self._lines:
                 yield Bar(line)
             yield Bar(())
-            keys = (Span("y", "accent"), Span(f" {self._yes}    "), Span("esc", "accent"), Span(" leave it as it is"))
-            yield Bar(keys, id="keys")
+            yes = (Span("y", "accent"), Span(f" {self._yes}    "))
+            yield Bar((*yes, Span("esc", "accent"), Span(" leave everything as it is")))
 
     def action_yes(self) -> None:
         """Do it."""

@@ -9,8 +9,9 @@ import pytest
 
 from chronos_tui.desk import Progress
 from chronos_tui.dialogs import working
-from chronos_tui.dialogs.bulk import Ask, AskTyped
+from chronos_tui.dialogs.bulk import AskTyped
 from chronos_tui.dialogs.bulk import Progress as ProgressDialog
+from chronos_tui.dialogs.confirm import Confirm
 from chronos_tui.screens.outbox import Outbox
 from engine.engine import Engine
 from engine.model import NewMessage, State
@@ -36,7 +37,7 @@ async def at(rig: Rig, state: str) -> int:
 
 def asked(rig: Rig) -> str:
     """Return what the dialog says, "" when none is open."""
-    return rig.screen_text() if isinstance(rig.app.screen, Ask | AskTyped) else ""
+    return rig.screen_text() if isinstance(rig.app.screen, Confirm | AskTyped) else ""
 
 
 @pytest.mark.parametrize(
