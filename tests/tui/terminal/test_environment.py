@@ -27,6 +27,7 @@ def test_nothing_that_steers_textual_is_left() -> None:
     prepare_environment(env)
     assert env == {
         "TEXTUAL_ANIMATIONS": "none",
+        "TEXTUAL_FPS": "120",
         "TEXTUAL_SMOOTH_SCROLL": "0",
         "TEXTUAL_DISABLE_KITTY_KEY": "1",
         "COLORTERM": "truecolor",
