@@ -96,8 +96,10 @@ def _hour(activity: bridge.Activity, cells: int, bars: Bars) -> Items:
         label = f"{name:<9}{times.number(sum(values)):>7} "
         items.append(Item((Span(label, "" if any(values) else "dim"), Span(drawn, role))))
     most = [max(_by(values, each), default=0) for values in (activity.delivered, activity.failed)]
-    highest = f", the highest {times.number(most[0])} and {times.number(most[1])}" if any(most) else ""
-    axis = f"{'':<{_LABEL}}the last {len(activity.delivered)} min, {each} min a bar{highest}"
+    highest = f", highest {times.number(most[0])} and {times.number(most[1])}" if any(most) else ""
+    axis = f"{'':<{_LABEL}}{len(activity.delivered)} min, {each} min a bar"
+    if len(axis) + len(highest) <= cells - 2:
+        axis += highest
     return (*items, Item((Span(axis, "dim"),)))
 
 
@@ -164,7 +166,8 @@ def target_state(one: bridge.TargetState, now_ms: int) -> tuple[str, str, str]:
         return "!", "warning", f"{tries}: {bridge.safe_line(lane.last_word, 200)}"
     rate = one.spec.rate
     limit = f", at most {rate.limit} in {bridge.format_duration(rate.per_ms)}" if rate is not None else ""
-    used = "sends" if lane.last_success_ms is not None else "not used yet"
+    unused = "nothing delivered yet" if lane.last_failure_ms is not None else "not used yet"
+    used = "sends" if lane.last_success_ms is not None else unused
     return ("✓", "ok", used + limit) if lane.last_success_ms is not None else ("·", "dim", used + limit)
 
 

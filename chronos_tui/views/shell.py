@@ -66,11 +66,15 @@ def header(situation: bridge.Situation | None, now_ms: int, cells: int, *, read_
     if need := attention(situation, now_ms):
         right += [Span(_MARKS[need.role] + need.words, need.role), Span(" (!)", "dim"), _GAP]
     held = _held(situation.holds, now_ms)
+    short = _held(situation.holds, now_ms, short=True)
+    briefly = [*left[:3], *_role(situation, now_ms, short=True), *left[4:]]
     candidates = [
         ([Span(" chronos  ", "title"), *left[1:]], [*right, *held, clock]),
         (left, [*right, *held, clock]),
-        (left, [*right, *_held(situation.holds, now_ms, short=True), clock]),
-        (left[:2], [*right, *_held(situation.holds, now_ms, short=True), clock]),
+        (left, [*right, *short, clock]),
+        (briefly, [*right, *held, clock]),
+        (briefly, [*right, *short, clock]),
+        (left[:2], [*right, *short, clock]),
         (left[:2], [*right, clock]),
     ]
     for one, other in candidates:
@@ -84,16 +88,22 @@ def _spread(left: Sequence[Span], right: Sequence[Span], cells: int) -> Line:
     return (*left, Span(" " * max(1, gap)), *right)
 
 
-def _role(situation: bridge.Situation, now_ms: int) -> list[Span]:
+def _role(situation: bridge.Situation, now_ms: int, *, short: bool = False) -> list[Span]:
     owner = situation.owner
     if owner is None:
         return [Span("nobody delivers", "failed")]
     if situation.here:
         return [Span("delivering here", "ok")]
     silent_ms = max(0, now_ms - situation.heartbeat_ms)
-    beat = "heartbeat ok" if silent_ms <= SILENT_MS else f"heartbeat {bridge.format_duration(silent_ms)} ago"
-    words = f"delivered by pid {owner.pid} ({bridge.safe_line(owner.mode, 20)}), {beat}"
-    return [Span(words, "ok" if silent_ms <= SILENT_MS else "failed")]
+    alive = silent_ms <= SILENT_MS
+    who = "another process" if owner.pid is None else f"pid {owner.pid}"
+    silent = bridge.format_duration(silent_ms)
+    if short:
+        words = f"by {who}" if alive else f"{who} silent for {silent}"
+    else:
+        beat = "heartbeat ok" if alive else f"heartbeat {silent} ago"
+        words = f"delivered by {who} ({bridge.safe_line(owner.mode or '?', 20)}), {beat}"
+    return [Span(words, "ok" if alive else "failed")]
 
 
 def _held(holds: Sequence[bridge.Hold], now_ms: int, *, short: bool = False) -> list[Span]:
