@@ -134,6 +134,8 @@ def test_at_eighty_cells_an_attached_cockpit_still_says_who_delivers() -> None:
     late = Leader(7, 4242, "box", "engine-only", "1", START_MS, START_MS - 40_000, "running")
 
     assert " by pid 4242 " in header(situation({"uncertain": 1}, here=False, holds=(hold(),)), 80)
-    assert "pid 4242 silent for 40" in header(situation({"uncertain": 1}, here=False, leader=late, holds=(hold(),)), 100)
+    assert "pid 4242 silent for 40" in header(
+        situation({"uncertain": 1}, here=False, leader=late, holds=(hold(),)), 100
+    )
     unknown = Owner(pid=None, mode="", started_ms=None)
     assert "delivered by another process" in header(situation(here=False, owner=unknown))
