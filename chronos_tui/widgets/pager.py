@@ -37,6 +37,9 @@ ACTIONS = (
 _WHEEL = 3
 _GUTTER = 3  # cursor, mark, space
 
+_AGAIN_S = 2.0
+"""What failed may be over by itself: a lock, a full disk, a file that is being replaced."""
+
 
 class _Shown(NamedTuple):
     """All that one line of the screen is made of: equal means nothing to paint."""
@@ -150,10 +153,18 @@ class Pager(Widget, can_focus=True):
         self._changed()
 
     def fail(self, text: str, ask: Ask | None = None) -> None:
-        """Show what went wrong where the rows would be, until the next answer. An outdated ask's failure is ignored."""
+        """Show what went wrong where the rows would be, and try again now and then until there is an answer.
+
+        An outdated ask's failure is ignored.
+        """
         if self._window.failed(ask):
             self._trouble = text
+            self.set_timer(_AGAIN_S, self._try_again)
         self._changed()
+
+    def _try_again(self) -> None:
+        if self._trouble and self.is_on_screen:
+            self.reload()
 
     def set_empty(self, *lines: Line) -> None:
         """Say what an empty list means now and what to do."""
