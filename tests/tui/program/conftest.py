@@ -11,7 +11,7 @@ from tests.interfaces.program import Box
 from tests.tui.program import hostile, seeds
 
 MANY = 1_000_000 if os.environ.get("CHRONOS_TESTS_MILLION") else 200_000
-"""How many messages `many` holds: a million take 12 s and half a gigabyte, which is for `make bench` and the patient."""
+"""How many messages `many` holds. A million take 12 s and half a gigabyte: for the patient, and for `make bench`."""
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - letters that look like others are what this is about
 """Strings that want to reach the terminal, the markup or the layout, and an outbox with one in every field."""
 
 from __future__ import annotations

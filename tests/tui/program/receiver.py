@@ -11,7 +11,7 @@ from tests.support import PATIENCE_S
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers `status` and `words`; while `open` is not set a request waits. `ids`: the uid of each that was answered."""
+    """Answers `status` and `words`; while `open` is not set a request waits. ids: the uid of each that was taken."""
 
     daemon_threads = True
     request_queue_size = 64

@@ -33,7 +33,8 @@ SELECT printf('msg_%032x', i), state, CASE WHEN i % 5 = 0 THEN 'box' ELSE 'ops' 
        CASE WHEN state IN ('delivered', 'dead', 'uncertain') THEN 1 ELSE 0 END, :now_ms, 'ask', printf('%064x', i),
        'cli:seed', CASE WHEN state = 'dead' THEN '503' ELSE '' END, CASE WHEN state = 'dead' THEN 'busy' ELSE '' END,
        CASE WHEN state = 'held' THEN 'held by seed' ELSE '' END, 120
-  FROM (SELECT i, CASE WHEN i % 1000 = 7 THEN 'dead' WHEN i % 1000 = 11 THEN 'uncertain' WHEN i % 100 = 13 THEN 'held'
+  FROM (SELECT i, CASE WHEN :state <> '' THEN :state
+                       WHEN i % 1000 = 7 THEN 'dead' WHEN i % 1000 = 11 THEN 'uncertain' WHEN i % 100 = 13 THEN 'held'
                        WHEN i % 100 = 17 THEN 'cancelled' WHEN i % 100 = 19 THEN 'expired'
                        WHEN i % 10 = 3 THEN 'queued' ELSE 'delivered' END AS state FROM n)"""
 _BODIES = """
@@ -47,14 +48,17 @@ SELECT id, 1, target, 1, created_ms, created_ms + 5, CASE state WHEN 'dead' THEN
 _TAGS = "INSERT INTO tags (tag, message_id) SELECT 'nightly', id FROM messages WHERE id % 10 = 5"
 
 
-def fill(database: Path, rows: int) -> None:
-    """Put `rows` messages in all states into a database that the engine has made and nobody has open."""
+def fill(database: Path, rows: int, state: str = "") -> None:
+    """Put `rows` messages into a database that the engine has made and nobody has open.
+
+    In all states but "sending", or all in `state`.
+    """
     now_ms = time.time_ns() // 1_000_000
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # a power cut may take it; nothing in it is anybody's message
         connection.execute("BEGIN")
         for statement in (_MESSAGES, _BODIES, _ATTEMPTS, _TAGS):
-            connection.execute(statement, {"rows": rows, "now_ms": now_ms})
+            connection.execute(statement, {"rows": rows, "now_ms": now_ms, "state": state})
         connection.execute("INSERT INTO search (rowid, subject, text) SELECT id, subject, text FROM searchable")
         connection.execute(
             "INSERT OR REPLACE INTO meta (key, value) VALUES ('search_indexed_id', (SELECT max(id) FROM messages))"

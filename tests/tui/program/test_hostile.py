@@ -1,4 +1,4 @@
-"""Every panel and dialog over an outbox with hostile strings in every field: none of it reaches the terminal or acts."""
+"""Everything over an outbox with hostile strings in every field: none of it reaches the terminal, nothing acts."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_half_a_terminal_is_none(box: Box, redirection: str) -> None:
     env = {**box.env, "LANG": "C.UTF-8"}
     with Terminal(["/bin/sh", "-c", line], env=env, cwd=box.home) as terminal:
         assert terminal.wait_exit() == 2
-        assert "needs a terminal" in _one_line(terminal.raw)
+        assert "needs a terminal" in _one_line(bytes(terminal.raw))
     written = box.home / "out"
     assert not written.exists() or written.read_bytes() == b""
 

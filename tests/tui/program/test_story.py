@@ -1,4 +1,4 @@
-"""The story that the cockpit is for, at 80x24: something failed; find it, read why, send it again, pause, resume, leave."""
+"""The story that the cockpit is for, at 80x24: find what failed, read why, send it again, pause, resume, leave."""
 
 from __future__ import annotations
 

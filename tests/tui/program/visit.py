@@ -82,7 +82,7 @@ class Visit(Terminal):
         self.wait_gone(":caughtup")
 
     def leave(self) -> int:
-        """Press `q` until nothing is open over the list and it quits, saying yes where it asks; return the exit code."""
+        """Press `q` until it quits, saying yes where it asks; return the exit code."""
         for _ in range(4):
             before = self.text
             self.send("q")
