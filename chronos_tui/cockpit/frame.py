@@ -48,7 +48,10 @@ class Frame:
         yield self._small
 
     def say(self, text: str, role: str) -> None:
-        """Show one line in the footer's place for a moment."""
+        """Show one line in the footer's place for a moment; "" ends the one that stands there."""
+        if not text:
+            self._end_notice(self._notice)
+            return
         self._notice += 1
         number = self._notice
         self._footer.show((Span(f" {_MARKS.get(role, '')}{bridge.safe_line(text, 300)}", role),))

@@ -90,6 +90,7 @@ def on_matching(host: Host, name: str, expression: str, done: Callable[[], None]
         if frozen.total == 0:
             host.say(f"no message matches that could be {acts.WORDS[name].done}", "warning")
             return
+        host.say("")
         preview = acts.preview(frozen, host.now_ms(), said=expression, uncertain=uncertain)
         _ask(host, preview, frozen, {}, done)
 
@@ -120,7 +121,7 @@ def _do_many(host: Host, frozen: bridge.Frozen, unfit: dict[str, int], done: Cal
             _remember(host, f"{name} of {bulk.applied}", bulk.bulk_id)
         done()
 
-    title = f"{acts.WORDS[name].title} {frozen.total} messages"
+    title = acts.counted(name, frozen.total)
     working.run(
         host,
         title,

@@ -69,4 +69,4 @@ class _Shown:
         if self._stops and self.job is not None:
             self.job.cancel()
         elif not self._over:
-            self._host.say(f"{self._title}: {self._leaving}")
+            self._host.say(f"{self._title}: {self._leaving}", "")

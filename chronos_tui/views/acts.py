@@ -8,7 +8,7 @@ from typing import NamedTuple
 from chronos_tui import bridge
 from chronos_tui.views import times
 from chronos_tui.views.outbox import state_span
-from chronos_tui.views.spans import Line, Span
+from chronos_tui.views.spans import Line, Span, width
 from chronos_tui.views.times import number
 
 TYPE_ABOVE = 1_000
@@ -26,14 +26,14 @@ class Words(NamedTuple):
 
 
 WORDS: Mapping[str, Words] = {
-    "retry": Words("Retry", "queued again", "Dead ones are sent again in a new round of tries, waiting ones at once."),
-    "cancel": Words("Cancel", "cancelled", "They are not sent. What a receiver already accepted stays delivered."),
+    "retry": Words("Retry", "queued again", "Dead ones get a new round of tries, waiting ones go at once."),
+    "cancel": Words("Cancel", "cancelled", "They are not sent. What was accepted already stays delivered."),
     "hold": Words("Hold", "held", "They wait until they are released."),
     "release": Words("Release", "released", "They are sent as soon as they are due."),
     "resend": Words(
         "Resend",
         "queued again under the same identity",
-        "They may have arrived: who does not know the identity gets a second copy.",
+        "They may have arrived: a receiver may get a second copy.",
     ),
     "settle-delivered": Words("Settle as delivered", "settled as delivered", "Nothing more is sent."),
     "settle-dead": Words("Settle as not delivered", "settled as not delivered", "Nothing more is sent."),
@@ -87,36 +87,48 @@ def preview(
         lines.append(
             (Span(f"{number(uncertain)} of them {_are(uncertain)} uncertain: there it cannot be undone.", "warning"),)
         )
-    lines.append((Span(f"About {_estimate(frozen.estimate_ms)}.", "dim"),))
+    if frozen.estimate_ms >= 1_000:
+        lines.append((Span(f"About {bridge.format_duration(frozen.estimate_ms // 1_000 * 1_000)}.", "dim"),))
     lines.append(())
     if frozen.oldest is not None and frozen.newest is not None:
-        lines.append(_sample("oldest", frozen.oldest, now_ms))
-        lines += [_sample("", one, now_ms) for one in frozen.sample[1:-1]]
+        shown = [("oldest", frozen.oldest), *(("", one) for one in frozen.sample[1:-1])]
         if frozen.newest.id != frozen.oldest.id:
-            lines.append(_sample("newest", frozen.newest, now_ms))
+            shown.append(("newest", frozen.newest))
+        lines += _samples(shown, now_ms)
     typed = str(fitting) if final and fitting > TYPE_ABOVE else ""
     return Preview(
-        f"{words.title} {number(fitting)} {_plural(fitting)}?",
+        f"{counted(action, fitting)}?",
         tuple(lines),
         f"{words.title.lower()} {number(fitting)}",
         typed,
     )
 
 
-def _sample(name: str, one: bridge.Message, now_ms: int) -> Line:
-    subject = bridge.safe_line(one.subject, _SAMPLE_CHARS) or "(no subject)"
-    age = times.coarse(one.created_ms, now_ms)
-    return (
-        Span(f"{name:<7}", "dim"),
-        Span(f"{f'#{one.id}':<8} "),
-        state_span(one.state.value),
-        Span(f"  {bridge.safe_line(one.target, 20)}  {age}  ", "dim"),
-        Span(subject),
-    )
+def _samples(shown: Sequence[tuple[str, bridge.Message]], now_ms: int) -> list[Line]:
+    """Return a line for each message, their columns one below the other."""
+    columns = [
+        [Span(name, "dim") for name, _ in shown],
+        [Span(f"#{one.id}") for _, one in shown],
+        [state_span(one.state.value) for _, one in shown],
+        [Span(bridge.safe_line(one.target, 20), "dim") for _, one in shown],
+        [Span(times.coarse(one.created_ms, now_ms), "dim") for _, one in shown],
+    ]
+    widest = [max(width((cell,)) for cell in column) for column in columns]
+    gaps = (1, 2, 2, 2, 2)
+    lines: list[Line] = []
+    for at, (_, one) in enumerate(shown):
+        line: list[Span] = []
+        for column, cells, gap in zip(columns, widest, gaps, strict=True):
+            if cells:
+                line += [column[at], Span(" " * (cells - width((column[at],)) + gap))]
+        subject = bridge.safe_line(one.subject, _SAMPLE_CHARS) or "(no subject)"
+        lines.append((*line, Span(subject)))
+    return lines
 
 
-def _estimate(ms: int) -> str:
-    return "a moment" if ms < 1_000 else bridge.format_duration(ms // 1_000 * 1_000)
+def counted(action: str, n: int) -> str:
+    """Return the act with how many it is done to: "Hold 12 000 messages"."""
+    return f"{WORDS[action].title} {number(n)} {_plural(n)}"
 
 
 def _plural(n: int) -> str:
@@ -130,7 +142,7 @@ def one_final(action: str, one: bridge.Message, now_ms: int) -> Preview:
     if one.state == bridge.State.UNCERTAIN and action == "cancel":
         means = "It may have arrived already; nothing more is sent."
     lines: tuple[Line, ...] = (
-        _sample("", one, now_ms)[1:],
+        _samples([("", one)], now_ms)[0],
         (),
         (Span(means),),
         (Span("It cannot be undone.", "warning"),),

@@ -51,7 +51,7 @@ class Host(Protocol):
         """The engine's clock."""
 
     def say(self, text: str, role: str = "ok") -> None:
-        """Show one line for a moment. role: ok, warning or failed."""
+        """Show one line for a moment; "" ends the one that stands there. role: ok, warning or failed."""
 
     def prompt(self, prompt: Prompt) -> None:
         """Ask for a line."""

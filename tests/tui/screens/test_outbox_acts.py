@@ -422,6 +422,7 @@ def test_long_work_shows_a_bar_and_goes_on_when_it_is_left(tmp_path: Path) -> No
             await rig.press("escape")
             assert len(rig.app.screen_stack) == 1
             assert "Hold 1000 messages: it goes on" in rig.screen_text()
+            await rig.pilot.pause(0.7)  # Steps come twice a second, also when nobody looks any more.
             slow.go.set()
             await rig.until(lambda: done == ["done"])
 

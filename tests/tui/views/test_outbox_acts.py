@@ -51,6 +51,10 @@ def test_a_preview_says_how_many_oldest_newest_sample_time_and_meaning() -> None
         assert words in text, words
 
 
+def test_what_takes_a_moment_needs_no_word_of_it() -> None:
+    assert "About" not in said(acts.preview(frozen(Action.CANCEL, 3, estimate_ms=999), NOW_MS, said=""))
+
+
 def test_a_preview_of_marked_ones_says_which_the_act_does_not_fit() -> None:
     preview = acts.preview(frozen(Action.HOLD, 9), NOW_MS, unfit={"dead": 2, "delivered": 1})
     text = said(preview)
