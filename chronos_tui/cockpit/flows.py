@@ -15,6 +15,7 @@ from chronos_tui.dialogs.help import Help
 from chronos_tui.dialogs.palette import Palette
 from chronos_tui.dialogs.pause import Asked, Pause, Rules
 from chronos_tui.keys import key_words
+from chronos_tui.views import acts
 from chronos_tui.views import holds as views
 from chronos_tui.views.palette import Item
 from chronos_tui.views.spans import Document, Span, line_text
@@ -215,5 +216,5 @@ def compose(shell: Cockpit, target: str = "") -> None:
 
 
 def _cancel(engine: bridge.Engine, number: int) -> str:
-    engine.act(bridge.Action.CANCEL, number)
-    return f"#{number} cancelled"
+    before = engine.act(bridge.Action.CANCEL, number).before
+    return acts.done_one(bridge.Act(number, before), "cancel", requested=before == bridge.State.SENDING)

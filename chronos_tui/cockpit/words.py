@@ -84,6 +84,10 @@ def _in_panel(kind: type[Panel], command: Command, shell: Cockpit, given: list[s
     """Open the panel, then do it there: on what was named, else on what is marked or under the cursor."""
     word = command.line.partition(" ")[0]
     rest = " ".join(one for one in given if one)
+    if not rest and command.danger is not Danger.NONE and not isinstance(shell.present, kind):
+        # Nobody has seen yet what lies under the cursor there.
+        shell.say(f"{word} what? name it, or go to its row in {kind.TITLE} first", "warning")
+        return
 
     def then(panel: Panel) -> None:
         def act(_nothing: None) -> None:

@@ -12,7 +12,7 @@ import pytest
 from chronos_tui.dialogs.compose import Compose
 from chronos_tui.dialogs.confirm import Confirm
 from engine.model import Priority, State
-from tests.support import PATIENCE_S
+from tests.support import PATIENCE_S, Box
 from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run
 
 
@@ -230,6 +230,20 @@ def test_a_file_that_has_gone_meanwhile_keeps_the_form_open(tmp_path: Path) -> N
         assert "no such file" in rig.screen_text()
         assert count(rig) == before
         assert rig.app.screen is form
+
+    cockpit(tmp_path, test)
+
+
+def test_undoing_what_is_on_the_wire_promises_no_more_than_is_done(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await fill(rig)
+        await rig.press("ctrl+s")
+        (new,) = rig.engine.page(limit=1).messages
+        box = Box(rig.engine.paths.data_dir, rig.engine.settings, rig.clock, rig.engine.context.database)
+        assert new.id in {one.taken.id for one in box.claim()}
+        await rig.press("u")
+        assert rig.state(new.id) == State.SENDING
+        assert f"#{new.id} will be cancelled, unless it is just being accepted" in rig.screen_lines()[-1]
 
     cockpit(tmp_path, test)
 

@@ -139,6 +139,15 @@ def test_a_word_of_a_panel_alone_acts_on_what_is_under_the_cursor(tmp_path: Path
     cockpit(tmp_path, test)
 
 
+def test_a_word_alone_acts_on_nothing_that_was_not_seen(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await say(rig, "cancel")
+        assert rig.state(rig.ids["queued"]) == State.QUEUED
+        assert "cancel what?" in footer(rig)
+
+    cockpit(tmp_path, test, panel="overview")
+
+
 def test_the_list_is_sorted_by_name(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         await say(rig, "sort size")
