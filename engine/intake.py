@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from engine.clock import Clock, SystemClock
-from engine.errors import NotPossible
+from engine.errors import NotFound, NotPossible
 from engine.host.locks import EngineLock, WriteTurn
 from engine.host.log import Log, NullLog
 from engine.host.paths import Paths, with_database
@@ -43,6 +43,8 @@ class Intake:
         self._changing = threading.RLock()
         """Held while this process begins or ceases to deliver; a cockpit asks for both from different threads."""
         self._lock = EngineLock(self.paths.engine_lock)
+        if read_only and not self.paths.database.exists():
+            raise NotFound(f"{self.paths.database}: no such database, and opened read-only none is made")
         self._turn = WriteTurn(self.paths.write_lock)
         database = Database(
             self.paths.database,
@@ -79,10 +81,11 @@ class Intake:
     ) -> Self:
         """Open the data directory, creating it and its database at first use.
 
-        actor: who acts, for the audit log. settings: instead of reading the configuration. on_secret: told every
-        secret that is opened, so that logs can hide it.
+        actor: who acts, for the audit log. settings: instead of reading the configuration. read_only: nothing is made
+        and no database brought up to date either. on_secret: told every secret that is opened, so that logs can hide
+        it.
 
-        Raises ConfigError, DatabaseUnusable, TryAgain.
+        Raises ConfigError, DatabaseUnusable, TryAgain; with `read_only` NotFound, NotPossible.
         """
         from engine.host.files import ensure_private_dir
 
@@ -108,6 +111,11 @@ class Intake:
             pid = self._lock.owner() or {}
             raise NotPossible(
                 f"the running engine (pid {pid.get('pid', '?')}) is older than this program; restart it first"
+            )
+        if self.context.read_only and version < migrate.latest():
+            raise NotPossible(
+                f"{self.paths.database}: an older program made it, and opened read-only it is not brought up to date; "
+                "run any 'chronos' command first"
             )
         if self.context.database.degraded:
             self._rewrite()

@@ -34,10 +34,13 @@ def run(
     """
     not_hardened = bridge.harden()
     paths = bridge.paths(data_dir, config, env)
+    if read_only and not paths.data_dir.exists():
+        raise bridge.NotFound(f"{paths.data_dir}: no such data directory, and opened read-only none is made")
     bridge.ensure_private_dir(paths.data_dir)
     settings = bridge.load_settings_light(paths, env)
     redactor = bridge.Redactor()
     with contextlib.ExitStack() as stack:
+        limit = stack.enter_context(contextlib.ExitStack())  # the last to be left
         log = stack.enter_context(hosting.logging(paths, settings, redactor, stderr=None))
         engine = bridge.Engine.open(
             paths,
@@ -48,12 +51,13 @@ def run(
             read_only=read_only,
             on_secret=redactor.register,
         )
+        sink = _Sink(engine, log)
+        stack.callback(sink.stop)  # behind the last delivery to it
         stack.callback(_close, engine)
         prepare_environment(os.environ)
         from chronos_tui.cockpit import session
         from chronos_tui.cockpit.shell import Cockpit
 
-        sink = _Sink(engine, log, stack)
         visit = session.load(paths.data_dir / session.FILE_NAME)
         app = Cockpit(
             engine,
@@ -68,16 +72,22 @@ def run(
         )
         hosting.report_start(settings, env, log, not_hardened)
         app.run(mouse=mouse)
+        limit.callback(_limited(app.return_code or 0).cancel)
         app.desk.stop()
-        session.save(paths.data_dir / session.FILE_NAME, visit)
+        session.save(paths.data_dir / session.FILE_NAME, visit, redactor.redact)
         return app.return_code or 0
 
 
-def _close(engine: bridge.Engine) -> None:
-    """Let what is on the wire finish, with a word when that takes a moment, and within the time there is."""
-    late = threading.Timer(_LEAVE_S, os._exit, (0,))
+def _limited(code: int) -> threading.Timer:
+    """Begin the time that leaving may take; when it is over the process ends where it stands."""
+    late = threading.Timer(_LEAVE_S, os._exit, (code,))
     late.daemon = True
     late.start()
+    return late
+
+
+def _close(engine: bridge.Engine) -> None:
+    """Let what is on the wire finish, with a word when that takes a moment."""
     word = threading.Timer(_SAY_S, failure.say, (PROGRAM, "finishing what is on the wire; nothing is lost"))
     word.daemon = True
     if engine.role == bridge.Role.OWNER:
@@ -86,26 +96,31 @@ def _close(engine: bridge.Engine) -> None:
         engine.close()
     finally:
         word.cancel()
-        late.cancel()
 
 
 class _Sink:
     """The demo's servers, started once this process delivers."""
 
-    def __init__(self, engine: bridge.Engine, log: bridge.Log, stack: contextlib.ExitStack) -> None:
+    def __init__(self, engine: bridge.Engine, log: bridge.Log) -> None:
         self._engine = engine
         self._log = log
-        self._stack = stack
-        self._started = False
+        self._changing = threading.Lock()
+        self._sink: bridge.Sink | None = None
+        self._over = False
 
     def start(self) -> None:
         """Start them if the configuration asks for them and they do not run yet."""
-        if self._started or not self._engine.settings.demo["sink"]:
-            return
-        try:
-            sink = hosting.start_sink(self._engine, self._log)
-        except (bridge.ChronosError, OSError) as error:
-            self._log.event("WARNING", "demo_not_started", reason=str(error))
-            return
-        self._started = True
-        self._stack.callback(sink.stop)
+        with self._changing:
+            if self._over or self._sink is not None or not self._engine.settings.demo["sink"]:
+                return
+            try:
+                self._sink = hosting.start_sink(self._engine, self._log)
+            except (bridge.ChronosError, OSError) as error:
+                self._log.event("WARNING", "demo_not_started", reason=str(error))
+
+    def stop(self) -> None:
+        """Stop them, for good."""
+        with self._changing:
+            self._over = True
+            if self._sink is not None:
+                self._sink.stop()

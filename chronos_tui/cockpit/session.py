@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,23 @@ def load(path: Path) -> Session:
     return session
 
 
-def save(path: Path, session: Session) -> None:
-    """Write it, mode 0600. A directory that takes nothing (full, read-only) costs the memory, not the visit."""
+def save(path: Path, session: Session, redact: Callable[[str], str]) -> None:
+    """Write it, mode 0600. A directory that takes nothing (full, read-only) costs the memory, not the visit.
+
+    redact: takes secrets out of a text; a line that held one is not kept at all.
+    """
+
+    def harmless(value: object) -> bool:
+        return not isinstance(value, str) or redact(value) == value
+
     document = {
         "panel": session.panel,
         "theme": session.theme,
-        "panels": session.panels,
-        "histories": session.histories,
+        "panels": {
+            panel: {name: value for name, value in saved.items() if harmless(value)}
+            for panel, saved in session.panels.items()
+        },
+        "histories": {name: list(filter(harmless, lines)) for name, lines in session.histories.items()},
     }
     try:
         bridge.write_atomic(path, json.dumps(document, indent=1).encode())

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.engine import Engine
-from engine.errors import NotPossible
+from engine.errors import NotFound, NotPossible
 from engine.host.locks import EngineLock
 from engine.model import NewMessage, Role
 from engine.store import leader
 from tests.engine.test_engine import _OWNER, mail, where
 from tests.store.rig import answer, running
-from tests.support import PATIENCE_S, EventLog, opened_engine
+from tests.support import PATIENCE_S, EventLog, opened_engine, settings
 
 _MANY = 200
 
@@ -139,8 +141,26 @@ def test_a_closed_engine_never_owns_again(tmp_path: Path) -> None:
 
 
 def test_read_only_never_owns(tmp_path: Path) -> None:
+    with opened_engine(where(tmp_path), mail(tmp_path)):
+        pass
     with opened_engine(where(tmp_path), mail(tmp_path), read_only=True) as engine:
         assert engine.start("cockpit") == Role.ATTACHED
         assert engine.owner() is None
         with pytest.raises(NotPossible, match="read-only"):
             engine.resume()
+
+
+def test_read_only_makes_no_database_and_changes_no_older_one(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no such database"), opened_engine(where(tmp_path), read_only=True):
+        pass
+    database = where(tmp_path).database
+    assert not database.exists()
+    with opened_engine(where(tmp_path)):
+        pass
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {version - 1}")
+    with pytest.raises(NotPossible, match="read-only it is not brought up to date"):
+        Engine.open(where(tmp_path), {}, actor="test:me", settings=settings(), read_only=True)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (version - 1,)

@@ -8,6 +8,7 @@ from pathlib import Path
 from chronos_tui.cockpit.session import Session, load, save
 from chronos_tui.cockpit.shell import Cockpit
 from engine.model import NewMessage, Role
+from engine.rules.redact import Redactor
 from tests.support import EventLog, data_dir, opened_engine
 from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run
 
@@ -59,7 +60,7 @@ def test_a_visit_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
             await rig.press("enter")
             await rig.shows("Backup failed on box")
             rig.app.exit()
-            save(file, rig.app.session)
+            save(file, rig.app.session, Redactor().redact)
 
     async def second() -> None:
         async with opened_cockpit(tmp_path, session=load(file), fill=lambda _box: {}) as rig:
@@ -84,7 +85,20 @@ def test_a_session_that_is_no_session_is_left_out(tmp_path: Path) -> None:
     ):
         file.write_text(text)
         assert load(file) == Session()
-    save(tmp_path / "no" / "such" / "directory" / "cockpit.json", Session())
+    save(tmp_path / "no" / "such" / "directory" / "cockpit.json", Session(), Redactor().redact)
+
+
+def test_no_secret_that_was_typed_is_kept(tmp_path: Path) -> None:
+    redactor = Redactor()
+    redactor.register("s3cr3t-canary", "smtp")
+    session = Session(panels={"outbox": {"filter": "s3cr3t-canary", "sort": "due"}})
+    for line in ("pause email 30m the password was s3cr3t-canary", "send https://me:hunter22@example.org/", "holds"):
+        session.remember("command", line)
+
+    file = tmp_path / "cockpit.json"
+    save(file, session, redactor.redact)
+
+    assert load(file) == Session(panels={"outbox": {"sort": "due"}}, histories={"command": ["holds"]})
 
 
 def test_a_line_is_remembered_once_and_not_for_ever() -> None:
