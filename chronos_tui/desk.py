@@ -90,6 +90,7 @@ class Desk:
         self._acts: deque[_Read] = deque()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
+        self._jobs: dict[Job, threading.Thread] = {}
         self._threads = [
             threading.Thread(target=self._run_reads, name="cockpit-reader", daemon=True),
             threading.Thread(target=self._run_acts, name="cockpit-acts", daemon=True),
@@ -102,12 +103,15 @@ class Desk:
             thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """Begin nothing more; wait for a moment for what is under way."""
+        """Begin nothing more; wait for a moment for what is under way. Long jobs end at their next step."""
         self._stopping.set()
         with self._changed:
             self._waiting.clear()
             self._changed.notify_all()
-        for thread in self._threads:
+            jobs = dict(self._jobs)
+        for job in jobs:
+            job.cancel()
+        for thread in (*self._threads, *jobs.values()):
             if thread.is_alive():
                 thread.join(timeout_s)
 
@@ -141,9 +145,16 @@ class Desk:
         job = Job()
 
         def run() -> None:
-            self._answer(_Read(lambda engine: work(engine, _Steps(job, progress, self._deliver)), done, failed))
+            try:
+                self._answer(_Read(lambda engine: work(engine, _Steps(job, progress, self._deliver)), done, failed))
+            finally:
+                with self._changed:
+                    self._jobs.pop(job, None)
 
-        threading.Thread(target=run, name="cockpit-job", daemon=True).start()
+        thread = threading.Thread(target=run, name="cockpit-job", daemon=True)
+        with self._changed:
+            self._jobs[job] = thread
+            thread.start()
         return job
 
     def _answer(self, read: _Read) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from engine.errors import ChronosError, DatabaseBusy, Degraded
+from engine.errors import ChronosError, DatabaseBusy, Degraded, TryAgain
 from engine.host.files import private_umask, sync_dir
 from engine.store import faults, opening
 from engine.store.combining import Combiner, Request
@@ -88,6 +88,7 @@ class Database:
         self._unfolded = 0
         self._log_peak_bytes = 0
         self._broken: ChronosError | None = None
+        self._closed = False
         with self._translated(), self._exclusive():
             self._writer = self._open_writer()
             self._inode = opening.identity(path)
@@ -191,6 +192,8 @@ class Database:
         if self._broken is not None:
             raise self._broken
         with self._exclusive():
+            if self._closed:
+                raise TryAgain(f"{self.path}: closed; nothing was stored")
             if os.path.exists(self._marker):  # noqa: PTH110 - on the hot path
                 raise Degraded(self._degraded_words())
             if opening.identity(self.path) != self._inode:
@@ -377,9 +380,17 @@ class Database:
         return Watch(self._connect_reader, lambda: opening.identity(self.path), self._translated)
 
     def close(self) -> None:
-        """Close every connection. Idempotent; a running read closes its own when it ends."""
+        """Close every connection. Idempotent; a running read closes its own when it ends, a running write goes first.
+
+        SQLite crashes when a connection is closed under a statement. Where a write does not end, its connection stays.
+        """
+        self._closed = True
         self._readers.close()
-        self._writer.close()
+        if self._writer_lock.acquire(timeout=self.options.busy_ms / 1000):
+            try:
+                self._writer.close()
+            finally:
+                self._writer_lock.release()
 
 
 def _is_sqlites(error: BaseException) -> bool:

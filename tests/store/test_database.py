@@ -531,6 +531,27 @@ def test_close_twice_and_a_write_after_it_is_refused(tmp_path: Path) -> None:
         put(database, "a")
 
 
+def test_close_lets_a_write_under_way_go_first(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    begun, closing = threading.Event(), threading.Event()
+
+    def work(tx: Tx) -> None:
+        begun.set()
+        assert closing.wait(PATIENCE_S)
+        for _ in range(200):
+            add(tx, "count")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(database.write, work)
+        assert begun.wait(PATIENCE_S)
+        threading.Timer(0.05, closing.set).start()
+        database.close()
+        writing.result(PATIENCE_S)
+    again = open_database(tmp_path)
+    assert get(again, "count") == "200"
+    again.close()
+
+
 # Full disks
 
 

@@ -170,6 +170,24 @@ def test_a_long_job_tells_how_far_it_is_and_ends_when_it_is_told_to(tmp_path: Pa
     assert len(steps) < 100, "a bar repaints at most twice a second"
 
 
+def test_a_long_job_ends_when_the_desk_stops(tmp_path: Path) -> None:
+    with opened_engine(data_dir(tmp_path)) as engine, front(engine) as made:
+        begun, ended = threading.Event(), threading.Event()
+
+        def work(_engine: Engine, progress: Callable[[int, int], None]) -> None:
+            try:
+                while True:
+                    progress(1, 2)
+                    begun.set()
+            finally:
+                ended.set()
+
+        made.desk.long(work, lambda _answer: None, lambda _text: None)
+        assert begun.wait(PATIENCE_S)
+        made.desk.stop(PATIENCE_S)
+        assert ended.is_set()
+
+
 def test_nothing_is_handed_over_once_it_has_stopped(tmp_path: Path) -> None:
     with opened_engine(data_dir(tmp_path)) as engine, front(engine) as made:
         begun, go_on = threading.Event(), threading.Event()
