@@ -42,7 +42,7 @@ _OUTBOX: tuple[tuple[str, ...], ...] = (
     ("G", "enter"),  # the first ones: as the engine took them
     ("z", "G", "g", *("ctrl+d",) * 6),
     ("q",),
-    *((("k" * 3), "enter", "G", "ctrl+u", "g", "esc") for _ in range(12)),
+    *((("k" * 3), "enter", "G", "ctrl+u", "g", "esc") for _ in range(6)),
 )
 _PROMPTS: tuple[tuple[str, ...], ...] = (
     *(
@@ -212,8 +212,8 @@ def test_what_is_pasted_is_text_and_no_keys(hostile_box: Box) -> None:
         visit.send(paste("q\rx\ry\rquit\r:quit\r\x03\x03"))  # a panel takes no text at all
         visit.quiet(STILL_MS)
         assert visit.running
-        for opening in ("/", ":"):
-            for text in hostile.STRINGS:
+        for opening, some in (("/", hostile.STRINGS[::3]), (":", hostile.STRINGS[1::3])):
+            for text in some:
                 if "\x1b[201~" not in text:
                     visit.send(opening, paste(text + "\rquit\r"), "ctrl+c")
             visit.caught_up()

@@ -160,7 +160,8 @@ def test_any_size_is_survived_and_a_small_one_says_what_is_missing(thousand: Box
         visit.assert_as_before()
 
 
-def test_an_act_on_many_that_was_left_is_finished_by_the_next_owner(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["quit", "killed"])
+def test_an_act_on_many_that_was_left_is_finished_by_the_next_owner(tmp_path: Path, killed: bool) -> None:
     rows = 60_000
     box = seeds.empty(Box(tmp_path))
     seeds.fill(box.data_dir / "chronos.db", rows, "queued")
@@ -170,9 +171,14 @@ def test_an_act_on_many_that_was_left_is_finished_by_the_next_owner(tmp_path: Pa
         visit.wait_for("y ")
         visit.send("y")
         visit.wait_for("it goes on")
-        visit.send(b"qqy")  # leave the dialog, quit, yes
-        assert visit.wait_exit() == 0
-    assert _ask(box, "SELECT state FROM bulks") == [("acting",)]
+        if killed:
+            visit.signal(signal.SIGKILL)
+            visit.wait_exit()
+        else:
+            visit.send(b"qqy")  # leave the dialog, quit, yes
+            assert visit.wait_exit() == 0
+    if killed:  # else it may have come to its end while what was on the wire did
+        assert _ask(box, "SELECT state FROM bulks") == [("acting",)]
     with box.engine():
         _until(lambda: _ask(box, "SELECT state FROM bulks") == [("done",)])
     assert _ask(box, "SELECT state, n FROM (SELECT state, count(*) AS n FROM messages GROUP BY state)") == [

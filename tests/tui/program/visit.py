@@ -66,7 +66,7 @@ class Visit(Terminal):
         """Filter the list by `/`."""
         self.send("/")
         self.wait_for(lambda lines: any(line.lstrip().startswith("/") for line in lines[-3:]))
-        self.send(text, "enter")
+        self.send("ctrl+u", text, "enter")
 
     def say(self, line: str) -> None:
         """Give a command at ":"."""
@@ -99,3 +99,4 @@ class Visit(Terminal):
         """The terminal is as it was: no mode switched, termios restored."""
         assert self.modes == set()
         assert self.attributes_restored
+        assert not any("─" in line for line in self.lines)
