@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
 from chronos_tui import bridge
+
+_LOOK_S = 0.2
+_END_S = 1.0
+"""What is left of the 5 s for leaving belongs to what is on the wire."""
 
 
 def command(env: Mapping[str, str]) -> list[str]:
@@ -29,8 +35,10 @@ def command(env: Mapping[str, str]) -> list[str]:
     raise bridge.NotPossible("set $VISUAL or $EDITOR: neither less, more nor vi is here")
 
 
-def open_text(app: App[object], text: str, env: Mapping[str, str]) -> None:
+def open_text(app: App[Any], text: str, env: Mapping[str, str], leaving: Callable[[], bool] = lambda: False) -> None:
     """Show `text`, safe for a terminal, and come back when the program ends. What is changed in it is dropped.
+
+    leaving: whether the cockpit was told to end meanwhile: then the program is ended too, for nobody else can.
 
     Raises NotPossible when the terminal cannot be lent, or when the program cannot be started.
     """
@@ -42,10 +50,25 @@ def open_text(app: App[object], text: str, env: Mapping[str, str]) -> None:
         file.write_text(text, encoding="utf-8")
         with app.suspend():
             # Nothing of the message is in the command: the file's name is ours.
-            subprocess.run([*words, str(file)], env={**env, "LESSSECURE": "1"}, check=False)  # noqa: S603
+            _run([*words, str(file)], {**env, "LESSSECURE": "1"}, leaving)
     except SuspendNotSupported as error:
         raise bridge.NotPossible("this terminal cannot be lent to another program") from error
     except OSError as error:
         raise bridge.NotPossible(f"cannot start {bridge.safe_line(words[0], 60)}: {error.strerror}") from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(words: list[str], env: Mapping[str, str], leaving: Callable[[], bool]) -> None:
+    with subprocess.Popen(words, env=dict(env)) as program:  # noqa: S603 - the operator's own choice
+        while program.poll() is None:
+            if leaving():
+                program.terminate()
+                _wait(program, _END_S)
+                program.kill()
+            _wait(program, _LOOK_S)
+
+
+def _wait(program: subprocess.Popen[bytes], timeout_s: float) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        program.wait(timeout_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, cast
 
 from chronos_tui import bridge
 from chronos_tui.dialogs import acting, editor, savefile
@@ -12,6 +13,9 @@ from chronos_tui.views import acts
 from chronos_tui.views.detail import whole_text
 from chronos_tui.views.handles import handle_place, handles
 from chronos_tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from chronos_tui.terminal.safe_app import SafeApp
 
 _WHICH = " [ID…|FILTER]"
 COMMANDS = (
@@ -210,7 +214,8 @@ class OnMessages(Panel):
         self.host.desk.read("outbox editor", read, self._edit, self.warn)
 
     def _edit(self, text: str) -> None:
+        app = cast("SafeApp", self.app)
         try:
-            editor.open_text(self.app, text, os.environ)
+            editor.open_text(app, text, os.environ, lambda: app.told_to_leave)
         except bridge.NotPossible as error:
             self.warn(str(error))

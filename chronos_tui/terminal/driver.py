@@ -64,7 +64,7 @@ class PlainDriver(Driver):
         self._writer: Writer | None = None
         self._old_handlers: dict[signal.Signals, Handler] = {}
         self._leaving_by = ""
-        self._told_to_leave = False
+        self.told_to_leave = False
         self._entered = False
         self._suspending = False
         self._stopped_by_us = False
@@ -253,8 +253,8 @@ class PlainDriver(Driver):
         return handler
 
     def _on_leaving_signal(self, number: int, _frame: FrameType | None) -> None:
-        if not self._told_to_leave and not self._loop.is_closed():
-            self._told_to_leave = True
+        if not self.told_to_leave and not self._loop.is_closed():
+            self.told_to_leave = True
             self._loop.call_soon_threadsafe(self._leave, signal.Signals(number).name)
             return
         if number != signal.SIGTERM:

@@ -114,6 +114,11 @@ class SafeApp(App[None]):
         """Return what made the app leave: "SIGTERM", "SIGHUP", "SIGINT", "end of input", or "" for the operator."""
         return self._driver.left_by if isinstance(self._driver, PlainDriver) else ""
 
+    @property
+    def told_to_leave(self) -> bool:
+        """Return whether a signal said so, also while the loop stands still because the terminal is lent."""
+        return isinstance(self._driver, PlainDriver) and self._driver.told_to_leave
+
     def panic(self, *renderables: RenderableType) -> None:
         """End the app; what Textual would have printed about it is not (it may hold anything)."""
         del renderables

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import signal
 import stat
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from engine.engine import Engine
 from engine.errors import NotPossible
 from engine.host.paths import paths
 from engine.model import Attachment, NewMessage
-from tests.support import Box
+from tests.support import Box, data_dir, opened_engine
 from tests.tui.cockpit import Rig, opened_cockpit, run
 from tests.tui.pty import Terminal
 from tests.tui.screens.test_outbox_acts import at
@@ -319,3 +320,24 @@ def test_the_terminal_is_lent_and_the_cockpit_comes_back(tmp_path: Path) -> None
         assert "it says" not in terminal.text
         terminal.send("j", "e")
         terminal.wait_for("What to do")
+
+
+def test_told_to_end_it_ends_the_editor_too_and_leaves_no_file(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    program = tmp_path / "show"
+    program.write_text(f'#!/bin/sh\necho "$1" > {seen}; echo "it says:"; exec sleep 3600\n')
+    program.chmod(0o700)
+    home = data_dir(tmp_path)
+    with opened_engine(home) as engine:
+        engine.enqueue(NewMessage("hook", subject="Hello", text="Wipe this.", not_before_ms=2_000_000_000_000))
+    (home.data_dir / "cockpit.json").write_text('{"panel": "outbox"}')
+    command = [str(Path(sys.executable).with_name("chronos-tui")), "--data-dir", str(home.data_dir)]
+    with Terminal(command, env={"VISUAL": str(program), "HOME": str(tmp_path)}) as terminal:
+        terminal.wait_for("Hello")
+        terminal.send("E")
+        terminal.wait_for("it says:")
+        terminal.signal(signal.SIGTERM)
+        assert terminal.wait_exit() == 0
+        assert terminal.modes == set()
+        assert terminal.attributes_restored is True
+    assert not Path(seen.read_text().strip()).parent.exists()
