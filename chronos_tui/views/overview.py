@@ -166,7 +166,7 @@ def target_state(one: bridge.TargetState, now_ms: int) -> tuple[str, str, str]:
         return "!", "warning", f"{tries}: {bridge.safe_line(lane.last_word, 200)}"
     rate = one.spec.rate
     limit = f", at most {rate.limit} in {bridge.format_duration(rate.per_ms)}" if rate is not None else ""
-    unused = "nothing delivered yet" if lane.last_failure_ms is not None else "not used yet"
+    unused = "no delivery yet" if lane.last_failure_ms is not None else "not used yet"
     used = "sends" if lane.last_success_ms is not None else unused
     return ("✓", "ok", used + limit) if lane.last_success_ms is not None else ("·", "dim", used + limit)
 
@@ -224,7 +224,10 @@ def entries(found: Sequence[bridge.AuditEntry], now_ms: int, cells: int) -> Item
 
 def engine(situation: bridge.Situation, version: str, now_ms: int, cells: int) -> Items:
     """Return who delivers, whether the database takes writes, what went wrong and is not resolved."""
-    lines = [_role(situation, now_ms), _database(situation), _versions(situation, version)]
+    role = _role(situation, now_ms)
+    if width(role) > cells - 2:
+        role = role[:1]  # what is left of the rest would say nothing
+    lines = [role, _database(situation), _versions(situation, version)]
     items = [Item(_cut(line, cells - 2)) for line in lines]
     for incident in situation.incidents:
         words = bridge.safe_line(f"{incident.kind} {incident.subject}: {incident.detail}", 300)

@@ -36,10 +36,10 @@ def attention(situation: bridge.Situation, now_ms: int) -> Attention | None:
     silent_ms = now_ms - situation.heartbeat_ms
     if silent_ms > SILENT_MS:
         return Attention(f"engine silent for {bridge.format_duration(silent_ms)}", "failed", "overview", "")
-    if counts.get("uncertain"):
-        return Attention(f"{counts['uncertain']} uncertain", "warning", "outbox", "state:uncertain")
     if counts.get("dead"):
         return Attention(f"{counts['dead']} dead", "failed", "outbox", "state:dead")
+    if counts.get("uncertain"):
+        return Attention(f"{counts['uncertain']} uncertain", "warning", "outbox", "state:uncertain")
     if situation.troubles:
         name, words = next(iter(situation.troubles.items()))
         words = bridge.safe_line(f"{name}: {words}", 40)
@@ -64,7 +64,7 @@ def header(situation: bridge.Situation | None, now_ms: int, cells: int, *, read_
         left += [_GAP, Span("read-only", "warning")]
     right: list[Span] = []
     if need := attention(situation, now_ms):
-        right += [Span(_MARKS[need.role] + need.words, need.role), Span(" (!)", "dim"), _GAP]
+        right += [Span(_MARKS[need.role] + need.words, need.role), Span(" → ", "dim"), Span("!", "accent"), _GAP]
     held = _held(situation.holds, now_ms)
     short = _held(situation.holds, now_ms, short=True)
     briefly = [*left[:3], *_role(situation, now_ms, short=True), *left[4:]]
@@ -125,7 +125,8 @@ def countdown(ms: int) -> str:
     minutes = -(-seconds // 60)
     if minutes < 120:
         return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 def tabs(titles: Sequence[tuple[int, str, str, str]], present: int, cells: int) -> Line:

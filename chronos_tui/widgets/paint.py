@@ -97,17 +97,25 @@ def _palette(base: Style, colours: tuple[str, ...], ansi: bool) -> Palette:  # n
 
 
 def strip(widget: Widget, line: Line, width: int, *, selected: bool = False) -> Strip:
-    """Return the line as one strip of exactly `width` cells, cut or padded, in the colours of the widget's theme.
+    """Return the line as one strip of exactly `width` cells, padded or cut, in the colours of the widget's theme.
 
-    Neighbours that look alike become one segment. selected: the whole row has the ground of the selection.
+    What is cut ends in "…". Neighbours that look alike become one segment. selected: the whole row has the ground of
+    the selection.
     """
     colours = palette(widget)
     segments: list[Segment] = []
+    parts = _merged(line, colours, selected=selected)
     left = max(0, width)
-    for text, style in _merged(line, colours, selected=selected):
+    cut = left > 1 and _visible(parts) > left
+    left -= cut
+    for text, style in parts:
         if left <= 0:
             break
         cells = cell_len(text)
+        if cells >= left and cut:
+            segments.append(Segment(_cropped(text, left) + "…", style))
+            left = 0
+            break
         if cells > left:
             text, cells = _cropped(text, left), left  # noqa: PLW2901 - the last one, cut to what is left
         segments.append(Segment(text, style))
@@ -148,6 +156,16 @@ def _merged(line: Line, colours: Palette, *, selected: bool) -> list[tuple[str, 
         else:
             merged.append((text, style))
     return merged
+
+
+def _visible(parts: Sequence[tuple[str, RichStyle]]) -> int:
+    """Return the cells up to the last letter."""
+    total = seen = 0
+    for text, _style in parts:
+        if text.rstrip():
+            seen = total + cell_len(text.rstrip())
+        total += cell_len(text)
+    return seen
 
 
 def _cropped(text: str, width: int) -> str:

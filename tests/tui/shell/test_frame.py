@@ -42,9 +42,9 @@ def test_a_number_opens_its_panel_and_minus_leads_back(tmp_path: Path) -> None:
 def test_the_attention_key_leads_to_what_the_first_line_names(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened_cockpit(tmp_path, panel="overview") as rig:
-            assert "1 uncertain" in first_line(rig)
+            assert "1 dead" in first_line(rig)
             await rig.press("exclamation_mark")
-            await rig.shows("Invoice 2026-09")
+            await rig.shows("Backup failed on box")
             assert "Weekly report" not in rig.screen_text()
 
     run(story())

@@ -56,7 +56,7 @@ def test_the_first_line_says_which_box_who_delivers_what_is_held_and_what_is_wro
 
     assert "box.example.org" in text
     assert "delivering here" in text
-    assert "✗ 3 dead (!)" in text
+    assert "✗ 3 dead → !" in text
     assert "⏸ email held, 12 min left" in text
 
 
@@ -87,8 +87,8 @@ def test_at_eighty_cells_what_needs_somebody_and_the_hold_are_still_there() -> N
     [
         ({"degraded": True, "counts": {"dead": 1}}, "DEGRADED", ""),
         ({"owner": None}, "nobody delivers", ""),
-        ({"counts": {"dead": 1, "uncertain": 2}}, "2 uncertain", "state:uncertain"),
-        ({"counts": {"dead": 1}}, "1 dead", "state:dead"),
+        ({"counts": {"dead": 1, "uncertain": 2}}, "1 dead", "state:dead"),
+        ({"counts": {"uncertain": 2}}, "2 uncertain", "state:uncertain"),
         ({"oldest_due_ms": START_MS - 10 * MINUTE}, "oldest due", "state:queued due<0s"),
         ({"troubles": {"ops": "closed: 5 failures in a row\x1b[31m"}}, "ops: closed", ""),
     ],
@@ -108,7 +108,15 @@ def test_nothing_is_named_where_nothing_is_wrong() -> None:
 
 @pytest.mark.parametrize(
     ("ms", "words"),
-    [(0, "0 s"), (-5, "0 s"), (59_000, "59 s"), (59_001, "1 min"), (61_000, "2 min"), (3 * 3_600_000, "3 h 0 min")],
+    [
+        (0, "0 s"),
+        (-5, "0 s"),
+        (59_000, "59 s"),
+        (59_001, "1 min"),
+        (61_000, "2 min"),
+        (3 * 3_600_000, "3 h 0 min"),
+        (6 * 86_400_000, "6 d 0 h"),
+    ],
 )
 def test_a_countdown_counts_seconds_only_in_its_last_minute(ms: int, words: str) -> None:
     assert shell.countdown(ms) == words

@@ -112,7 +112,9 @@ async def test_neighbours_that_look_alike_are_one_segment() -> None:
     def look(widget: Widget) -> None:
         made = strip(widget, (Span("a"), Span("b"), Span(" "), Span("c", "ok"), Span(" "), Span("", "failed")), 10)
         assert [segment.text for segment in made] == ["ab ", "c      "]
-        assert [segment.text for segment in strip(widget, (Span("abc", "dim"),), 2)] == ["ab"]
+        assert [segment.text for segment in strip(widget, (Span("abc", "dim"),), 2)] == ["a…"]
+        assert [segment.text for segment in strip(widget, (Span("ab"), Span("  ")), 2)] == ["ab"]
+        assert [segment.text for segment in strip(widget, (Span("ab"), Span("c", "ok")), 2)] == ["a…"]
         assert [segment.text for segment in strip(widget, (), 3)] == ["   "]
         assert list(strip(widget, (Span("a"),), 0)) == []
 
