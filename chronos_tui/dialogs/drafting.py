@@ -7,17 +7,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from chronos_tui import bridge
 from chronos_tui.commands import reading, times
+from chronos_tui.dialogs.pathnames import begun
 from chronos_tui.views.quoting import quoted, words
 
 PRIORITIES = ("normal", "low", "high", "urgent")
 _DURATION = re.compile(r"\+?(?:[0-9]+(?:ms|[wdhms]))+")
-_MOST_ENTRIES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +199,7 @@ def complete_path(text: str, cursor: int) -> list[str]:
     if cursor < len(text):
         return []
     start, word = _last_word(text)
-    directory, _, begin = word.rpartition("/")
-    shown = f"{directory}/" if "/" in word else ""
-    try:
-        with os.scandir(Path(shown or ".").expanduser()) as entries:
-            found = [
-                f"{one.name}/" if one.is_dir() else one.name
-                for one in islice(entries, _MOST_ENTRIES)
-                if one.name.startswith(begin) and (begin.startswith(".") or not one.name.startswith("."))
-            ]
-    except (OSError, ValueError, RuntimeError):  # no such directory: the field says so
-        return []
-    return [text[:start] + quoted(shown + name) for name in sorted(found)]
+    return [text[:start] + quoted(one) for one in begun(word)]
 
 
 def _last_word(text: str) -> tuple[int, str]:

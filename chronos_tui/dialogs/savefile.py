@@ -12,11 +12,14 @@ from typing import BinaryIO
 from chronos_tui import bridge
 from chronos_tui.desk import Progress
 from chronos_tui.dialogs.confirm import Confirm
+from chronos_tui.dialogs.pathnames import begun, resolve
 from chronos_tui.views.spans import Span
 from chronos_tui.widgets.panel import Host, Prompt
 
-_MOST_NAMES = 200
 _LONGEST_NAME = 100
+_LONGEST_NAME_BYTES = 200
+"""Most file systems take 255."""
+
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -63,11 +66,6 @@ def ask_attachment(host: Host, message_id: int, position: int, name: str) -> Non
     ask(host, "save to: ", bare_name(name), write)
 
 
-def resolve(text: str) -> Path:
-    """Return the path that was typed: "~" is at home, what does not begin with "/" is in the current directory."""
-    return Path(os.path.expanduser(text.strip()))  # noqa: PTH111 - Path.expanduser raises where there is no home
-
-
 def check(text: str, endings: tuple[str, ...] = ()) -> str:
     """Return what keeps a file from being written there, "" when nothing does."""
     if not text.strip():
@@ -88,31 +86,15 @@ def check(text: str, endings: tuple[str, ...] = ()) -> str:
 
 
 def complete(text: str, cursor: int) -> list[str]:
-    """Return the paths that begin so, directories with a "/" behind."""
-    head, slash, begun = text[:cursor].rpartition("/")
-    directory = resolve(head + slash) if head + slash else Path()
-    found: list[tuple[bool, str]] = []
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if not entry.name.startswith(begun) or not entry.name.isprintable():
-                    continue
-                if entry.name.startswith(".") and not begun.startswith("."):
-                    continue
-                folder = entry.is_dir()
-                found.append((not folder, f"{head}{slash}{entry.name}{'/' if folder else ''}{text[cursor:]}"))
-                if len(found) >= _MOST_NAMES:
-                    break
-    except OSError:
-        return []
-    return [name for _file, name in sorted(found)]
+    """Return the paths that begin so, with what stands behind the cursor."""
+    return [one + text[cursor:] for one in begun(text[:cursor])]
 
 
 def bare_name(name: str) -> str:
     """Return a file's name from outside as one that is harmless here: no directories, not hidden, no option."""
     name = bridge.safe_line(name, _LONGEST_NAME).replace("\\", "/").rpartition("/")[2]
     name = "".join(char if char.isprintable() and char not in "~*?\"'`$<>|;&" else "_" for char in name).strip()
-    return name.lstrip(".-") or "attachment"
+    return name.lstrip(".-").encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore") or "attachment"
 
 
 @contextlib.contextmanager
@@ -121,7 +103,7 @@ def created(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
 
     Raises NotPossible when it cannot be written, or when something has come to stand there and `replace` is not set.
     """
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temporary = path.with_name(f".chronos-{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(temporary, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor, not a path

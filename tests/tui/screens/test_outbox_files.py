@@ -178,6 +178,15 @@ def test_the_proposed_name_is_bare_and_harmless(name: str, proposed: str) -> Non
     assert savefile.bare_name(name) == proposed
 
 
+@pytest.mark.parametrize("name", ["字" * 300, "字" * 84, "x" * 255])
+def test_what_is_proposed_can_be_written(out: Path, name: str) -> None:
+    path = out / savefile.bare_name(name)
+    with savefile.created(path, replace=False) as file:
+        file.write(b"whole")
+    assert path.read_bytes() == b"whole"
+    assert [one.name for one in out.iterdir()] == [path.name]
+
+
 def test_paths_are_completed_and_directories_end_in_a_slash(out: Path) -> None:
     (out / "sub").mkdir()
     (out / "some.csv").touch()

@@ -152,7 +152,7 @@ def test_paths_are_completed(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "log file").write_text("")
     (tmp_path / ".hidden").write_text("")
-    assert complete_path(f"{tmp_path}/lo", len(f"{tmp_path}/lo")) == [f'"{tmp_path}/log file"', f"{tmp_path}/logs/"]
+    assert complete_path(f"{tmp_path}/lo", len(f"{tmp_path}/lo")) == [f"{tmp_path}/logs/", f'"{tmp_path}/log file"']
     assert complete_path(f"a {tmp_path}/.h", len(f"a {tmp_path}/.h")) == [f"a {tmp_path}/.hidden"]
     assert complete_path("/nowhere/x", 10) == []
     assert complete_path("abc", 1) == []
