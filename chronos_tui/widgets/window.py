@@ -95,6 +95,11 @@ class Window:
         return self.rows[self.cursor].key if self.rows else None
 
     @property
+    def jumping(self) -> bool:
+        """Whether other rows were asked for than those that are loaded: their answer puts the cursor there."""
+        return self._jump is not None
+
+    @property
     def visible(self) -> tuple[Row, ...]:
         """The rows on the screen, from the first line on."""
         return self.rows[self.top : self.top + self.height]
@@ -109,8 +114,8 @@ class Window:
 
     @property
     def newer_exact(self) -> bool:
-        """Whether `newer` is all of them."""
-        return not self._above
+        """Whether `newer` is all of them: the start of the list is loaded, so that none can be beyond it."""
+        return not self._above and (self.at_start or not self._fresh)
 
     def index(self, key: int | None) -> int | None:
         """Return where a key is loaded, or None."""

@@ -177,6 +177,19 @@ def test_more_new_rows_than_a_chunk_are_at_least_so_many() -> None:
     assert not window.newer_exact
 
 
+def test_rows_that_keep_coming_are_at_least_so_many() -> None:
+    source = Source(range(500))
+    window = opened(source)
+    for newest in range(550, 2_800, 50):
+        source.keys = [*range(newest - 1, newest - 51, -1), *source.keys]
+        window.reload()
+        settle(window, source)
+
+    assert window.cursor_key == 499
+    assert window.newer > 0
+    assert not window.newer_exact, window.newer
+
+
 @pytest.mark.parametrize("refresh", [True, False])
 def test_new_rows_are_announced_only_while_the_start_is_loaded(refresh: bool) -> None:
     source = Source(range(5_000))
