@@ -291,8 +291,9 @@ class Cockpit(SafeApp, inherit_bindings=False):
         await super().on_event(event)
 
     def opening(self) -> bool:
-        """See SafeApp: a panel or a dialog is being opened."""
-        return bool(self.coming) or any(one.group == "show" and not one.is_finished for one in self.workers)
+        """See SafeApp: a panel, a dialog or another list is being opened."""
+        shown = self._present is not None and self._present.jumping()
+        return shown or bool(self.coming) or any(one.group == "show" and not one.is_finished for one in self.workers)
 
     async def action_panel(self, number: int) -> None:
         """Open the panel of that number."""

@@ -99,13 +99,19 @@ class Pager(Widget, can_focus=True):
 
     @property
     def cursor_key(self) -> int | None:
-        """The key that an act on "this one" means; None when no row is on the screen."""
-        return None if self._trouble else self._window.cursor_key
+        """The key that an act on "this one" means; None when no row is on the screen, or others are on their way."""
+        return None if self._trouble or self.jumping else self._window.cursor_key
 
     @property
     def cursor_row(self) -> Row | None:
         """The row under the cursor."""
-        return None if self._trouble or not self._window.rows else self._window.rows[self._window.cursor]
+        nowhere = self._trouble or self.jumping or not self._window.rows
+        return None if nowhere else self._window.rows[self._window.cursor]
+
+    @property
+    def jumping(self) -> bool:
+        """Whether other rows were asked for than those on the screen: filter, order, first, last."""
+        return self._window.jumping
 
     @property
     def marked(self) -> frozenset[int]:
@@ -312,7 +318,7 @@ class Pager(Widget, can_focus=True):
         if self._trouble:
             lines += [_Shown(line) for line in wrap((Span(f"✗ {self._trouble}", "failed"),), width)]
         elif self._window.rows:
-            cursor, marks, focus = self.cursor_key, self._marks.keys, self.has_focus
+            cursor, marks, focus = self._window.cursor_key, self._marks.keys, self.has_focus
             lines += [
                 _Shown((), row.cells, row.key == cursor, row.key in marks, row.key == cursor and focus)
                 for row in self._window.visible
@@ -358,7 +364,7 @@ class Pager(Widget, can_focus=True):
         if ask is not None:
             self._fetch(ask)  # a source that is quick may answer at once, from within
         self._repaint()
-        key, newer = self.cursor_key, (self.newer, self.newer_exact)
+        key, newer = None if self._trouble else self._window.cursor_key, (self.newer, self.newer_exact)
         if key != self._told_key:
             self._told_key = key
             self.post_message(self.CursorMoved(self, key))

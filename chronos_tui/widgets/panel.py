@@ -12,6 +12,7 @@ from chronos_tui import bridge
 from chronos_tui.desk import Desk
 from chronos_tui.keys import Command, Danger
 from chronos_tui.widgets.bound import bindings
+from chronos_tui.widgets.pager import Pager
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -139,6 +140,10 @@ class Panel(Widget):
     def slash(self) -> Prompt | None:
         """What `/` asks for here; None where there is nothing to filter or search."""
         return None
+
+    def jumping(self) -> bool:
+        """Whether a list is on its way to other rows than are shown: what is typed meanwhile waits for them."""
+        return any(pager.jumping for pager in self.query(Pager))
 
     def leave_pane(self) -> bool:
         """Close what is open over the list (`esc`, `q`, `-`). False: nothing was."""
