@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,12 +19,13 @@ _GAP = Span("  ")
 
 
 class Attention(NamedTuple):
-    """The one thing that needs the operator. panel, place: where `!` leads."""
+    """The one thing that needs the operator. panel, place: where `!` leads. brief: its words for a narrow terminal."""
 
     words: str
     role: str
     panel: str
     place: str
+    brief: str = ""
 
 
 def attention(situation: bridge.Situation, now_ms: int) -> Attention | None:
@@ -42,8 +44,9 @@ def attention(situation: bridge.Situation, now_ms: int) -> Attention | None:
         return Attention(f"{counts['uncertain']} uncertain", "warning", "outbox", "state:uncertain")
     if situation.troubles:
         name, words = next(iter(situation.troubles.items()))
-        words = bridge.safe_line(f"{name}: {words}", 40)
-        return Attention(words, "warning", "overview", "")
+        name, words = bridge.safe_line(name, 20), bridge.safe_line(words, 80)
+        brief = bridge.safe_line(re.split(r"[,:;] ", words, maxsplit=1)[0], 40)
+        return Attention(f"{name}: {words}", "warning", "overview", "", f"{name}: {brief}")
     if situation.oldest_due_ms is not None and now_ms - situation.oldest_due_ms > _LATE_MS:
         late = bridge.format_duration(now_ms - situation.oldest_due_ms)
         return Attention(f"oldest due {late} ago", "warning", "outbox", "state:queued due<0s")
@@ -62,25 +65,32 @@ def header(situation: bridge.Situation | None, now_ms: int, cells: int, *, read_
     left = [Span(" "), box, _GAP, *_role(situation, now_ms)]
     if read_only:
         left += [_GAP, Span("read-only", "warning")]
-    right: list[Span] = []
-    if need := attention(situation, now_ms):
-        right += [Span(_MARKS[need.role] + need.words, need.role), Span(" → ", "dim"), Span("!", "accent"), _GAP]
+    need = attention(situation, now_ms)
+    full, brief = (_needed(need, need.words), _needed(need, need.brief or need.words)) if need else ([], [])
     held = _held(situation.holds, now_ms)
     short = _held(situation.holds, now_ms, short=True)
     briefly = [*left[:3], *_role(situation, now_ms, short=True), *left[4:]]
+    least = [*left[:2], *left[4:]]
     candidates = [
-        ([Span(" chronos  ", "title"), *left[1:]], [*right, *held, clock]),
-        (left, [*right, *held, clock]),
-        (left, [*right, *short, clock]),
-        (briefly, [*right, *held, clock]),
-        (briefly, [*right, *short, clock]),
-        (left[:2], [*right, *short, clock]),
-        (left[:2], [*right, clock]),
+        ([Span(" chronos  ", "title"), *left[1:]], [*full, *held, clock]),
+        (left, [*full, *held, clock]),
+        ([Span(" chronos  ", "title"), *left[1:]], [*brief, *held, clock]),
+        (left, [*brief, *held, clock]),
+        (left, [*brief, *short, clock]),
+        (briefly, [*brief, *held, clock]),
+        (briefly, [*brief, *short, clock]),
+        (least, [*brief, *short, clock]),
+        (least, [*brief, clock]),
+        (least, [clock]),
     ]
     for one, other in candidates:
         if width((*one, *other)) < cells:
             return _spread(one, other, cells)
     return _spread(*candidates[-1], cells)
+
+
+def _needed(need: Attention, words: str) -> list[Span]:
+    return [Span(_MARKS[need.role] + words, need.role), Span(" → ", "dim"), Span("!", "accent"), _GAP]
 
 
 def _spread(left: Sequence[Span], right: Sequence[Span], cells: int) -> Line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -104,6 +105,18 @@ def test_the_worst_is_named_first(changes: dict[str, Any], words: str, place: st
 
 def test_nothing_is_named_where_nothing_is_wrong() -> None:
     assert shell.attention(situation({"queued": 4, "delivered": 9}), START_MS) is None
+
+
+@pytest.mark.parametrize("cells", range(60, 200, 7))
+def test_a_target_in_trouble_leaves_room_for_who_delivers_and_for_the_time(cells: int) -> None:
+    troubles = {"gone": "breaker open, next probe in 4 s: ECONNREFUSED cannot connect to 127.0.0.1 port 18098"}
+
+    text = header(situation(troubles=troubles), cells)
+
+    assert "! gone: breaker open" in text
+    assert cells < 80 or "delivering here" in text
+    assert text.rstrip().endswith(time.strftime("%Z", time.localtime(START_MS / 1000)))
+    assert "read-only" in header(situation(troubles=troubles, holds=(hold(),)), cells, read_only=True)
 
 
 @pytest.mark.parametrize(
