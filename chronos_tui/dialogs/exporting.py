@@ -25,13 +25,18 @@ def ask(host: Host, expression: str, order: str, *, descending: bool, matching: 
             lambda engine, progress: _write(
                 engine, progress, path, expression, order, descending=descending, replace=replace, total=matching
             ),
-            lambda n: host.say(f"{number(n)} messages in {bridge.safe_line(str(path), 100)}"),
+            lambda n: host.say(f"{number(n)} {_plural(n)} in {bridge.safe_line(str(path), 100)}"),
             leaving="nothing is written",
             stops=True,
         )
 
-    words = "message" if matching == 1 else "messages"
-    savefile.ask(host, f"write {bounded(matching)} {words} to: ", "outbox.csv", write, endings=export.ENDINGS)
+    savefile.ask(
+        host, f"write {bounded(matching)} {_plural(matching)} to: ", "outbox.csv", write, endings=export.ENDINGS
+    )
+
+
+def _plural(n: int) -> str:
+    return "message" if n == 1 else "messages"
 
 
 def _write(

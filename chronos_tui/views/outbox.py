@@ -180,7 +180,12 @@ def empty(expression: str) -> tuple[Line, ...]:
     new = (Span("n", "accent"), Span(" sends a message."))
     if not expression:
         return ((Span("The outbox is empty. "), *new),)
-    words = expression.strip().lower().removeprefix("state:")
-    said = _NOTHING.get(words) or f"Nothing matches {bridge.safe_line(expression, 200)}"
+    words = expression.strip().lower()
+    said = f"Nothing matches {bridge.safe_line(expression, 200)}"
+    if words in _NOTHING:
+        # As a word it is looked for in the messages: there may be dead ones all the same.
+        said = f"No message says “{words}”; state:{words} shows what is {words}."
+    elif words.startswith("state:"):
+        said = _NOTHING.get(words.removeprefix("state:"), said)
     keys = (Span("/", "accent"), Span(" changes the filter, "), Span("esc", "accent"), Span(" shows all, "), *new)
     return ((Span(said),), keys)

@@ -158,6 +158,7 @@ def _said(lines: tuple[Line, ...]) -> str:
 def test_an_empty_list_says_what_to_do() -> None:
     assert _said(outbox.empty("")) == "The outbox is empty. n sends a message."
     assert _said(outbox.empty("state:dead")).startswith("Nothing dead. / changes the filter, esc shows all")
+    assert _said(outbox.empty("dead")).startswith("No message says “dead”; state:dead shows what is dead. /")
     assert _said(outbox.empty("tag:x\x1b[m")).startswith("Nothing matches tag:x /")
 
 
