@@ -168,7 +168,7 @@ def test_an_act_on_many_that_was_left_is_finished_by_the_next_owner(tmp_path: Pa
     with Visit(box) as visit:
         visit.panel(2, "due/age")
         visit.say("hold state:queued")
-        visit.wait_for("y ")
+        visit.wait_for("y hold 60 000")
         visit.send("y")
         visit.wait_for("it goes on")
         if killed:
@@ -213,13 +213,14 @@ def test_a_table_that_cannot_be_read_is_said_where_its_rows_would_be_and_comes_b
         with closing(sqlite3.connect(thousand.data_dir / "chronos.db", isolation_level=None)) as other:
             other.execute("PRAGMA legacy_alter_table = ON")
             other.execute("ALTER TABLE messages RENAME TO mislaid")
-            visit.wait_for("no such table: messages")
-            visit.send("j", "j", "3")
+            visit.send("3")
             visit.wait_for("─ Audit")
             visit.send("2")
             visit.wait_for("no such table: messages")
+            visit.send("j", "G", "enter", "x")
+            visit.caught_up()
             other.execute("ALTER TABLE mislaid RENAME TO messages")
-        visit.wait_for("report 1000")
+        visit.wait_for("report 1 of host-1")  # where G led
         visit.wait_gone("no such table")
         assert visit.leave() == 0
         visit.assert_as_before()

@@ -13,6 +13,18 @@ def _together(*names: str) -> bytes:
     return b"".join(key(name) for name in names)
 
 
+def test_an_act_typed_behind_a_filter_is_done_to_what_the_filter_found(thousand: Box) -> None:
+    with Visit(thousand) as visit:
+        visit.panel(2, "report 1000")
+        visit.send(_together("/", "state:queued", "enter", "x", "j", "x"))
+        visit.wait_for("88 of 1 000")
+        visit.send(_together("/", "ctrl+u", "enter", "G", "enter"))
+        visit.wait_for("─ #1 ")
+        assert visit.leave() == 0
+    for message in ("993", "983"):
+        assert thousand.ok("outbox", "show", message, "--json").json["state"] == "cancelled"
+
+
 @pytest.mark.parametrize("driver", [(), ("--plain-terminal",)], ids=["frugal", "plain"])
 def test_a_command_typed_ahead_acts_on_nothing_under_the_cursor(thousand: Box, driver: tuple[str, ...]) -> None:
     with Visit(thousand, *driver) as visit:
