@@ -157,8 +157,14 @@ def _queued(case: _Case) -> tuple[str, str]:
         what = "everything" if hold.scope == "all" else _name(hold.scope.replace(":", " ", 1))
         until = f"until {_when(hold.until_ms, case.now_ms)}, {_left(hold.until_ms, case.now_ms)}"
         return f"Waits: {what} is held {until}{why}.{ends}", f"chronos resume {_word(hold.scope)}"
+    early = not m.attempts and m.due_ms > case.now_ms
+    if case.breaker_words and early and not case.breaker_words.startswith("disabled"):
+        # A breaker closes by itself once the target answers, perhaps long before the message's own time.
+        when = f"at {_when(m.due_ms, case.now_ms)}, {_after(m.due_ms - case.now_ms)}"
+        words = f"Waits: it leaves {when}. Its target at present: {_safe(case.breaker_words)}.{ends}"
+        return words, f"chronos target test {_word(m.target)}"
     if case.breaker_words:
-        # A breaker closes by itself once the target answers; what the receiver ended only the operator opens again.
+        # What the receiver ended only the operator opens again.
         verb = "enable" if case.breaker_words.startswith("disabled") else "test"
         return (
             f"Waits: {_safe(case.breaker_words)}. Waiting costs no tries.{ends}",

@@ -150,6 +150,12 @@ SITUATIONS = [
         "chronos target test me",
     ),
     (
+        message(due_ms=NOW + 3 * 3_600_000),
+        {"breaker_words": "breaker open, next probe in 4 s"},
+        "at 19:10 UTC, in 3 h. Its target at present: breaker open, next probe in 4 s.",
+        "chronos target test me",
+    ),
+    (
         message(),
         {"breaker_words": "disabled: 410 Gone"},
         "Waits: disabled: 410 Gone. Waiting costs no tries.",
