@@ -1,4 +1,4 @@
-"""From a key of the shell to what it does: help, palette, pause, resume, a new message. Asks before what is final."""
+"""From a key of the shell to what it does, such as help, pause, resume, a new message. Asks before what is final."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from chronos_tui.keys import key_words
 from chronos_tui.views import acts
 from chronos_tui.views import holds as views
 from chronos_tui.views.palette import Item
+from chronos_tui.views.shell import attention
 from chronos_tui.views.spans import Document, Span, line_text
 
 if TYPE_CHECKING:
@@ -196,6 +197,23 @@ def _end(engine: bridge.Engine, scopes: list[str]) -> str:
     for scope in scopes:
         engine.resume(scope)
     return f"no longer held: {', '.join(views.scope_words(scope) for scope in scopes)}"
+
+
+def attend(shell: Cockpit) -> None:
+    """Go to what needs the operator."""
+    need = attention(shell.situation, shell.now_ms()) if shell.situation is not None else None
+    if need is None:
+        shell.say("nothing needs you")
+    else:
+        shell.go(need.panel, need.place)
+
+
+def undo(shell: Cockpit) -> None:
+    """Take back the last act of this visit."""
+    if not shell.undoable:
+        shell.say("nothing to undo in this visit; ':undo' takes back the last act on many", "warning")
+        return
+    shell.desk.act(shell.undoable.pop()[1], shell.say, lambda text: shell.say(text, "failed"))
 
 
 def compose(shell: Cockpit, target: str = "") -> None:

@@ -36,6 +36,7 @@ class Frame:
         self._footer = Bar(id="footer")
         self._small = Bar(id="small")
         self._notice = 0
+        self._failure = ""
 
     def above(self) -> Iterator[Widget]:
         """What stands above the panels."""
@@ -63,12 +64,13 @@ class Frame:
             self.show_footer()
 
     def show_header(self, situation: bridge.Situation | None, now_ms: int, *, read_only: bool) -> None:
-        """Show the situation in the first line."""
-        self._header.show(views.header(situation, now_ms, self._header.size.width, read_only=read_only))
+        """Show the situation in the first line, or why there is none."""
+        line = views.header(situation, now_ms, self._header.size.width, read_only=read_only)
+        self._header.show((Span(f" ✗ {self._failure}", "failed"),) if self._failure else line)
 
-    def show_failure(self, text: str) -> None:
-        """Say in the first line why there is no situation."""
-        self._header.show((Span(f" ✗ {text}", "failed"),))
+    def note_failure(self, text: str) -> None:
+        """Say from the next second on, in the first line, why there is no situation; "": there is one again."""
+        self._failure = text
 
     def show_tabs(self, panels: Sequence[type[Panel] | Panel], present: int, counts: Mapping[str, int]) -> None:
         """Show which panels there are, opened before or not yet. present: the number of the one that is seen."""

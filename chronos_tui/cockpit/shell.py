@@ -23,7 +23,6 @@ from chronos_tui.cockpit.session import Session
 from chronos_tui.desk import Desk
 from chronos_tui.keys import LIST, MARKS, SHELL, TEXT, Command, by_id
 from chronos_tui.terminal.safe_app import SafeApp
-from chronos_tui.views import shell as views
 from chronos_tui.widgets.bound import bindings
 from chronos_tui.widgets.panel import Panel, Prompt, Work
 from chronos_tui.widgets.promptbar import PromptBar
@@ -133,7 +132,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         if place:
             panel.go_to(place)
         self._focus()
-        panel.reload()
+        self._reload(panel.TOPICS)
         self._show_tabs()
         self._frame.show_footer()
         if then is not None:
@@ -215,9 +214,10 @@ class Cockpit(SafeApp, inherit_bindings=False):
             self._present.reload()
 
     def _read_situation(self, _role: bridge.Role | None = None) -> None:
-        self.desk.read("situation", lambda engine: engine.situation(), self._show_situation, self._frame.show_failure)
+        self.desk.read("situation", lambda engine: engine.situation(), self._show_situation, self._frame.note_failure)
 
     def _show_situation(self, situation: bridge.Situation) -> None:
+        self._frame.note_failure("")
         self._situation = situation
         self._show_header()
         self._show_tabs()
@@ -225,8 +225,8 @@ class Cockpit(SafeApp, inherit_bindings=False):
     def _second(self) -> None:
         """What time alone changes: the clock, a countdown, a heartbeat that stays away; lists once a minute."""
         self._show_header()
-        if self._pulse.new_minute(self.now_ms()) and self._present is not None:
-            self._present.reload()
+        if self._pulse.new_minute(self.now_ms()):
+            self._reload(frozenset(bridge.Topic))
 
     # Lines
 
@@ -323,11 +323,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def action_attention(self) -> None:
         """Go to what the first line speaks of."""
-        need = views.attention(self._situation, self.now_ms()) if self._situation is not None else None
-        if need is None:
-            self.say("nothing needs you")
-        else:
-            self.go(need.panel, need.place)
+        flows.attend(self)
 
     def action_palette(self) -> None:
         """Choose a command by a part of its name."""
@@ -350,11 +346,8 @@ class Cockpit(SafeApp, inherit_bindings=False):
         flows.compose(self)
 
     def action_undo(self) -> None:
-        """Take the last act back: of this visit, else the last one of many that anybody did."""
-        if not self.undoable:
-            self.say("nothing to undo in this visit; ':undo' takes back the last act on many", "warning")
-            return
-        self.desk.act(self.undoable.pop()[1], self.say, lambda text: self.say(text, "failed"))
+        """Take the last act of this visit back."""
+        flows.undo(self)
 
     async def action_back(self) -> None:
         """Go where the operator was before."""

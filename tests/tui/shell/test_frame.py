@@ -143,6 +143,23 @@ def test_read_only_is_said_and_offers_no_act(tmp_path: Path) -> None:
     run(story())
 
 
+def test_a_database_that_is_gone_is_said_in_the_first_line_until_it_is_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened_cockpit(tmp_path, panel="outbox") as rig:
+            database = rig.engine.paths.database
+            database.rename(tmp_path / "aside")
+            await rig.press("1")
+            await rig.until(lambda: "the database is gone" in first_line(rig))
+            rig.app._second()  # paints the first line anew
+            await rig.pilot.pause()
+            assert "the database is gone" in first_line(rig)
+            (tmp_path / "aside").rename(database)
+            await rig.press("2")
+            await rig.until(lambda: "delivered by pid" in first_line(rig))
+
+    run(story())
+
+
 def test_a_minute_later_ages_are_a_minute_older(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened_cockpit(tmp_path, panel="outbox", size=(120, 40)) as rig:
