@@ -29,8 +29,8 @@ _OUTBOX: tuple[tuple[str, ...], ...] = (
     ("2",),
     ("G",),
     ("g",),
-    *((("j" * 12),) for _ in range(8)),
-    *((("ctrl+d"),) for _ in range(6)),
+    *(("j" * 20,) for _ in range(4)),
+    *(("ctrl+d",) for _ in range(4)),
     ("enter",),
     ("G",),
     ("ctrl+u",),
@@ -42,7 +42,7 @@ _OUTBOX: tuple[tuple[str, ...], ...] = (
     ("G", "enter"),  # the first ones: as the engine took them
     ("z", "G", "g", *("ctrl+d",) * 6),
     ("q",),
-    *((("k" * 3), "enter", "G", "ctrl+u", "g", "esc") for _ in range(6)),
+    *((("k" * 3), "enter", "G", "ctrl+u", "g", "esc") for _ in range(4)),
 )
 _PROMPTS: tuple[tuple[str, ...], ...] = (
     *(
@@ -95,7 +95,7 @@ _AUDIT: tuple[tuple[str, ...], ...] = (
     ("3",),
     ("G",),
     ("g",),
-    *((("j" * 10),) for _ in range(4)),
+    *(("j" * 20,) for _ in range(2)),
     ("enter",),
     ("G", "z", "z", "esc"),
     *(("/", word, "tab", "tab", "esc") for word in ("actor:", "action:", "subject:")),
