@@ -69,11 +69,6 @@ def key_words(key: str) -> str:
     return f"^{key.removeprefix('ctrl+')}" if key.startswith("ctrl+") else key
 
 
-def keys_words(command: Command) -> str:
-    """Return all keys of a command for people: "j down"."""
-    return " ".join(key_words(key) for key in command.keys)
-
-
 def by_id(commands: Iterable[Command]) -> dict[str, Command]:
     """Index commands by id. Raises ValueError when an id stands for two different ones."""
     found: dict[str, Command] = {}

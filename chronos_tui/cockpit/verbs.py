@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chronos_tui import bridge
 from chronos_tui.cockpit import arguments, flows
 from chronos_tui.commands import times
+from chronos_tui.dialogs.probe import Probe
 from chronos_tui.dialogs.reading import Reading
 from chronos_tui.keys import Danger
 from chronos_tui.views import acts
@@ -92,13 +93,8 @@ def enable(shell: Cockpit, given: list[str]) -> None:
 
 def test(shell: Cockpit, given: list[str]) -> None:
     """Try a target as far as it goes without sending."""
-    name = given[0]
-    shell.say(f"trying {name}; nothing is sent", "")
-
-    def done(steps: list[bridge.ProbeStep]) -> None:
-        shell.push_screen(Reading(f"Test of {bridge.safe_line(name, 40)}", target_views.probe(steps)))
-
-    shell.desk.long(lambda engine, _progress: engine.probe(name), done, lambda text: shell.say(text, "failed"))
+    spec = shell.engine.settings.targets[given[0]]
+    shell.push_screen(Probe(spec.name, spec.timeout_ms))
 
 
 def theme(shell: Cockpit, given: list[str]) -> None:

@@ -21,7 +21,6 @@ from chronos_tui.views.overview import MINUTES, Item, Items
 from chronos_tui.views.spans import Span
 from chronos_tui.widgets.pane import Pane
 from chronos_tui.widgets.panel import Panel
-from chronos_tui.widgets.sparkline import bars
 
 _ENTRIES = 60
 
@@ -74,7 +73,7 @@ BOXES = (
         "Outbox",
         frozenset({bridge.Topic.OUTBOX}),
         lambda engine, minutes: (engine.situation(), minutes.read(engine)),
-        lambda found, now_ms, cells: views.outbox(found[0], found[1], now_ms, cells, bars),
+        lambda found, now_ms, cells: views.outbox(found[0], found[1], now_ms, cells),
         least=6,
     ),
     Box(

@@ -52,11 +52,6 @@ class Writer:
         with self._changed:
             self._waiting.clear()
 
-    def drain(self, timeout_s: float) -> bool:
-        """Wait until all is written, at most so long; return whether it is."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._gone or not (self._waiting or self._busy), timeout_s)
-
     def stop(self, timeout_s: float) -> bool:
         """Write what waits, at most so long, and take nothing more; return whether all of it was written."""
         with self._changed:

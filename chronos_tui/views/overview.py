@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chronos_tui import bridge
@@ -10,9 +10,7 @@ from chronos_tui.views import audit, times, when
 from chronos_tui.views.outbox import STATES
 from chronos_tui.views.shell import SILENT_MS
 from chronos_tui.views.spans import Line, Span, width
-
-Bars = Callable[[Sequence[float], int], str]
-"""Draws values into so many cells."""
+from chronos_tui.views.sparkline import bars
 
 MINUTES = 60
 _ALWAYS = ("dead", "queued", "delivered")
@@ -58,7 +56,7 @@ def flow(items: Items, cells: int) -> tuple[tuple[Item, ...], ...]:
 # Outbox
 
 
-def outbox(situation: bridge.Situation, activity: bridge.Activity, now_ms: int, cells: int, bars: Bars) -> Items:
+def outbox(situation: bridge.Situation, activity: bridge.Activity, now_ms: int, cells: int) -> Items:
     """Return the counts, what waits longest, deliveries and failures of the last hour."""
     counts = situation.counts
     if not any(counts.values()):
@@ -75,7 +73,7 @@ def outbox(situation: bridge.Situation, activity: bridge.Activity, now_ms: int, 
         if counts.get(state) or state in _ALWAYS
     ]
     items.append(_oldest(situation.oldest_due_ms, now_ms))
-    return (*items, *_hour(activity, cells, bars))
+    return (*items, *_hour(activity, cells))
 
 
 def _oldest(due_ms: int | None, now_ms: int) -> Item:
@@ -86,7 +84,7 @@ def _oldest(due_ms: int | None, now_ms: int) -> Item:
     return Item((words,), "late", panel="outbox", place="state:queued due<0s")
 
 
-def _hour(activity: bridge.Activity, cells: int, bars: Bars) -> Items:
+def _hour(activity: bridge.Activity, cells: int) -> Items:
     """Return a row of bars for deliveries and one for failures, and what their axes are."""
     room = cells - 2 - _LABEL
     each = max(1, -(-len(activity.delivered) // max(1, room)))

@@ -15,7 +15,6 @@ from chronos_tui.views import overview as views
 from chronos_tui.views.grid import Wish
 from chronos_tui.views.overview import Item, Items, flow
 from chronos_tui.views.spans import Span, line_text, width
-from chronos_tui.widgets.sparkline import bars
 from engine.model import Hold, Rate
 from engine.operations.activity import Activity
 from engine.operations.reading import TargetState
@@ -61,7 +60,7 @@ def text(items: Items, cells: int = 200) -> str:
 
 
 def outbox(changes: dict[str, Any] | None = None, activity: Activity = QUIET, cells: int = 118) -> Items:
-    return views.outbox(situation(**changes or {}), activity, START_MS, cells, bars)
+    return views.outbox(situation(**changes or {}), activity, START_MS, cells)
 
 
 # Outbox
@@ -234,7 +233,7 @@ def _all(now_ms: int, cells: int, words: str = "plain") -> list[Items]:
     states = [state(words, **lane), state(words, breaker=opened), state("x", throttled_until_ms=START_MS + HOUR_MS)]
     said = entry(words, words, {words: words}, actor=words)
     return [
-        views.outbox(now, QUIET, now_ms, cells, bars),
+        views.outbox(now, QUIET, now_ms, cells),
         views.targets(states, troubles, now_ms, cells),
         views.holds(now.holds, now_ms, cells),
         views.entries([said], now_ms, cells),
