@@ -37,8 +37,8 @@ class Main(Screen[None], inherit_bindings=False):
     AUTO_FOCUS = ""  # the shell gives the focus to the panel, never to a prompt that is closed
 
     def on_screen_resume(self) -> None:
-        """A dialog has gone: show again which keys work."""
-        cast("Cockpit", self.app).looked()
+        """A dialog has gone: see Cockpit.back."""
+        cast("Cockpit", self.app).back()
 
 
 class Cockpit(SafeApp, inherit_bindings=False):
@@ -150,6 +150,11 @@ class Cockpit(SafeApp, inherit_bindings=False):
                 widget.focus()
                 return
         self.set_focus(None)
+
+    def back(self) -> None:
+        """Show again which keys work; the pane had lost the focus if it was hidden under the dialog."""
+        self.call_after_refresh(self._focus)
+        self.looked()
 
     # What panels ask of it
 

@@ -37,6 +37,19 @@ async def fill(rig: Rig, *, subject: str = "Hello", text: str = "First line") ->
     await rig.type(text)
 
 
+def test_the_keys_work_again_after_a_terminal_too_small_for_the_panel_behind(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.press("n")
+        await rig.pilot.resize_terminal(50, 15)
+        await rig.pilot.resize_terminal(80, 24)
+        await rig.press("escape")
+        await rig.shows("enter open")
+        await rig.press("enter")
+        await rig.shows("── Story")
+
+    cockpit(tmp_path, test, panel="outbox")
+
+
 def test_a_message_is_written_and_sent_and_u_cancels_it(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         await fill(rig)
