@@ -54,28 +54,46 @@ def run(
         sink = _Sink(engine, log)
         stack.callback(sink.stop)  # behind the last delivery to it
         stack.callback(_close, engine)
-        prepare_environment(os.environ)
-        from chronos_tui.cockpit import session
-        from chronos_tui.cockpit.shell import Cockpit
-
-        visit = session.load(paths.data_dir / session.FILE_NAME)
-        app = Cockpit(
-            engine,
-            log=log,
-            session=visit,
-            read_only=read_only,
-            on_owner=sink.start,
-            env=env,
-            plain=plain,
-            on_fatal=lambda error: log.event("CRITICAL", "cockpit_died", error=error),
-            details=f"'chronos log' or {paths.logs}",
-        )
         hosting.report_start(settings, env, log, not_hardened)
-        app.run(mouse=mouse)
-        limit.callback(_limited(app.return_code or 0).cancel)
-        app.desk.stop()
-        session.save(paths.data_dir / session.FILE_NAME, visit, redactor.redact)
-        return app.return_code or 0
+        return _visit(engine, log, sink, redactor, limit, env=env, read_only=read_only, mouse=mouse, plain=plain)
+
+
+def _visit(
+    engine: bridge.Engine,
+    log: bridge.Log,
+    sink: _Sink,
+    redactor: bridge.Redactor,
+    limit: contextlib.ExitStack,
+    *,
+    env: Mapping[str, str],
+    read_only: bool,
+    mouse: bool,
+    plain: bool,
+) -> int:
+    """Show it until the operator leaves. limit: left once all is closed."""
+    prepare_environment(os.environ)
+    from chronos_tui.cockpit import session
+    from chronos_tui.cockpit.shell import Cockpit
+
+    paths = engine.paths
+    visit = session.load(paths.data_dir / session.FILE_NAME)
+    app = Cockpit(
+        engine,
+        log=log,
+        session=visit,
+        read_only=read_only,
+        on_owner=sink.start,
+        env=env,
+        plain=plain,
+        on_fatal=lambda error: log.event("CRITICAL", "cockpit_died", error=error),
+        details=f"'chronos log' or {paths.logs}",
+    )
+    app.run(mouse=mouse)
+    code = app.return_code or 0
+    limit.callback(_limited(code).cancel)
+    app.desk.stop()
+    session.save(paths.data_dir / session.FILE_NAME, visit, redactor.redact)
+    return code
 
 
 def _limited(code: int) -> threading.Timer:
