@@ -20,6 +20,7 @@ from chronos_tui.views import holds as views
 from chronos_tui.views.palette import Item
 from chronos_tui.views.shell import attention
 from chronos_tui.views.spans import Document, Span, line_text
+from chronos_tui.views.times import number as grouped
 
 if TYPE_CHECKING:
     from chronos_tui.cockpit.shell import Cockpit
@@ -48,9 +49,10 @@ def leave(shell: Cockpit) -> None:
     if not waiting or shell.engine.role != bridge.Role.OWNER:
         shell.exit()
         return
+    words = "1 message then waits" if waiting == 1 else f"{grouped(waiting)} messages then wait"
     lines: Document = (
         (Span("This cockpit delivers. What is on the wire is finished first;"),),
-        (Span(f"{waiting} {'message' if waiting == 1 else 'messages'} then wait until an engine runs again."),),
+        (Span(f"{words} until an engine runs again."),),
     )
     shell.push_screen(Confirm("Quit", lines, "quit"), lambda yes: shell.exit() if yes else None)
 
@@ -59,7 +61,8 @@ def show_palette(shell: Cockpit) -> None:
     """Let a command be chosen by its name; run it where the palette was opened."""
     items: list[Item] = []
     runs: list[Callable[[], object]] = []
-    for command, node, action in shell.active():
+    # Acts first: who knows a key to move by needs no palette for it.
+    for command, node, action in sorted(shell.active(), key=lambda one: one.command.scope in ("list", "text")):
         if command.id in ("shell.palette", "shell.panel"):
             continue
         items.append(Item(command.title, command.help, key_words(command.keys[0])))

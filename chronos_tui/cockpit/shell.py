@@ -121,6 +121,7 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self.set_interval(1.0, self._second)
 
     async def _show(self, panel_id: str, place: str = "", then: Callable[[Panel], None] | None = None) -> None:
+        self._frame.say("", "")  # what was said of another place
         panel = self._open.get(panel_id)
         if panel is None:
             panel = next(kind for kind in self.kinds if panel_id == kind.ID)()
@@ -255,7 +256,8 @@ class Cockpit(SafeApp, inherit_bindings=False):
 
     def active(self) -> list[working.Active]:
         """Return what works now with the keys that do it, in the order of the bindings."""
-        return working.active(self.screen, self.commands)
+        closing = self._present is not None and self._present.has_class("-open")
+        return working.active(self.screen, self.commands, closing=closing)
 
     def working(self) -> list[Command]:
         """Return the commands whose keys work now, each once, with those of its keys that do."""

@@ -36,8 +36,11 @@ class Active(NamedTuple):
     action: str
 
 
-def active(screen: Screen[Any], commands: Mapping[str, Command]) -> list[Active]:
-    """Return what works on `screen` with the keys that do it, in the order of the bindings."""
+def active(screen: Screen[Any], commands: Mapping[str, Command], *, closing: bool) -> list[Active]:
+    """Return what works on `screen` with the keys that do it, in the order of the bindings.
+
+    closing: something is open over the list, which the key that leaves the cockpit closes first.
+    """
     found: dict[str, Active] = {}
     for key, bound in screen.active_bindings.items():
         command = commands.get(bound.binding.id or "")
@@ -47,5 +50,7 @@ def active(screen: Screen[Any], commands: Mapping[str, Command]) -> list[Active]
         keys = (*(known.command.keys if known is not None else ()), key)
         # As the registry has them: the first is the one that is shown.
         keys = tuple(one for one in command.keys if one in keys)
+        if closing and command.id == "shell.leave":
+            command = replace(command, title="close", help="close what is open; then leave")
         found[command.id] = Active(replace(command, keys=keys), bound.node, bound.binding.action)
     return list(found.values())

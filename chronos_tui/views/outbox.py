@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -175,6 +176,9 @@ _NOTHING = {
 }
 
 
+_FIELD = re.compile(r"(^|\s)-?[a-z_]+(:|[<>=])")
+
+
 def empty(expression: str) -> tuple[Line, ...]:
     """Return what an empty list says and what to do."""
     new = (Span("n", "accent"), Span(" sends a message."))
@@ -187,5 +191,7 @@ def empty(expression: str) -> tuple[Line, ...]:
         said = f"No message says “{words}”; state:{words} shows what is {words}."
     elif words.startswith("state:"):
         said = _NOTHING.get(words.removeprefix("state:"), said)
+    elif not _FIELD.search(words):
+        said += ". Words are looked for in subject and text; error:… in what receivers said, id:… is a number"
     keys = (Span("/", "accent"), Span(" changes the filter, "), Span("esc", "accent"), Span(" shows all, "), *new)
     return ((Span(said),), keys)

@@ -254,7 +254,7 @@ def _role(situation: bridge.Situation, now_ms: int) -> Line:
 def _database(situation: bridge.Situation) -> Line:
     if situation.degraded:
         return (Span("✗ database DEGRADED: nothing is taken; chronos doctor --fix", "failed"),)
-    return (Span("✓ database takes writes", "ok"),)
+    return (Span("✓ database answers", "ok"),)
 
 
 def _versions(situation: bridge.Situation, version: str) -> Line:

@@ -59,7 +59,7 @@ def test_everything_is_seen_at_one_look(tmp_path: Path, size: tuple[int, int]) -
             for part in (
                 "─ Outbox ─", "✗ 1 dead", "! 1 uncertain", "✓ 1 delivered", "delivered      1 ", "failed         2 ",
                 "─ Targets ─", "✗ hook", "disabled: 410 gone", "─ Holds ─", "⏸ channel other", "30 min left",
-                "─ Audit ─", "hold.started", "─ Engine ─", "heartbeat ok", "database takes writes",
+                "─ Audit ─", "hold.started", "─ Engine ─", "heartbeat ok", "database answers",
             ):  # fmt: skip
                 assert part in text, part
             assert "more below" not in text

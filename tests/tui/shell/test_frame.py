@@ -208,3 +208,27 @@ def test_a_cockpit_that_is_attached_leaves_at_once(tmp_path: Path) -> None:
             await rig.until(lambda: rig.app._exit)
 
     run(story())
+
+
+def test_q_says_that_it_closes_where_it_closes(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened_cockpit(tmp_path, panel="outbox") as rig:
+            assert rig.screen_lines()[-1].endswith("q quit")
+            await rig.press("enter")
+            assert rig.screen_lines()[-1].endswith("q close")
+            await rig.press("q")
+            assert rig.screen_lines()[-1].endswith("q quit")
+            assert not left(rig.app)
+
+    run(story())
+
+
+def test_what_was_said_of_a_panel_does_not_stand_under_another(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened_cockpit(tmp_path, panel="outbox") as rig:
+            rig.app.say("#4 queued again")
+            await rig.shows("#4 queued again")
+            await rig.press("3")
+            assert "#4 queued again" not in rig.screen_text()
+
+    run(story())
