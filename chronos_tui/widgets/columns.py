@@ -76,7 +76,8 @@ def cut(text: str, cells: int) -> str:
     if cells <= 0:
         return ""
     # Enough for every base character with a stack of combining ones; bounds the work for a text without end.
-    head = text[: cells * 16 + 32].rstrip("\u200d")  # a joiner at the end would join what comes next
+    # A joiner or selector at an edge would join a stranger, and rich cuts too late behind one at the beginning.
+    head = text[: cells * 16 + 32].lstrip("\u200d\ufe0f").rstrip("\u200d")
     if cell_width(head) <= cells:
         return head
     if cells == 1:
