@@ -164,8 +164,7 @@ def target_state(one: bridge.TargetState, now_ms: int) -> tuple[str, str, str]:
         return "!", "warning", f"{tries}: {bridge.safe_line(lane.last_word, 200)}"
     rate = one.spec.rate
     limit = f", at most {rate.limit} in {bridge.format_duration(rate.per_ms)}" if rate is not None else ""
-    unused = "no delivery yet" if lane.last_failure_ms is not None else "not used yet"
-    used = "sends" if lane.last_success_ms is not None else unused
+    used = "sends" if lane.last_success_ms is not None else "no delivery yet"
     return ("✓", "ok", used + limit) if lane.last_success_ms is not None else ("·", "dim", used + limit)
 
 

@@ -112,7 +112,7 @@ def test_sparklines_state_total_and_axis_and_fit(cells: int, drawn: int, each: i
 @pytest.mark.parametrize(
     ("lane", "symbol", "words"),
     [
-        ({}, "·", "not used yet"),
+        ({}, "·", "no delivery yet"),
         ({"last_success_ms": START_MS - 5 * MINUTE_MS}, "✓", "sends"),
         ({"disabled_reason": "410 gone"}, "✗", "disabled: 410 gone"),
         ({"throttled_until_ms": START_MS + 90_000}, "⏸", "the receiver wants a pause, 2 min left"),
