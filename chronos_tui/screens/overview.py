@@ -20,7 +20,7 @@ from chronos_tui.views import overview as views
 from chronos_tui.views.overview import MINUTES, Item, Items
 from chronos_tui.views.spans import Span
 from chronos_tui.widgets.pane import Pane
-from chronos_tui.widgets.panel import Panel
+from chronos_tui.widgets.panel import Panel, Prompt
 
 _ENTRIES = 60
 
@@ -165,6 +165,10 @@ class Overview(Panel):
     def compose(self) -> ComposeResult:
         """See Widget.compose."""
         yield from self._panes.values()
+
+    def slash(self) -> Prompt:
+        """See Panel.slash: there is no list here, so the outbox opens with what is typed."""
+        return Prompt("/", lambda text: self.host.go("outbox", text), history="outbox", hint="a filter for the outbox")
 
     def reload(self) -> None:
         """See Panel.reload."""

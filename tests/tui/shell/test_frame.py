@@ -232,3 +232,17 @@ def test_what_was_said_of_a_panel_does_not_stand_under_another(tmp_path: Path) -
             assert "#4 queued again" not in rig.screen_text()
 
     run(story())
+
+
+def test_a_filter_typed_in_the_overview_opens_the_outbox(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened_cockpit(tmp_path, panel="overview") as rig:
+            await rig.press("slash")
+            await rig.type("state:dead")
+            await rig.press("enter")
+            await rig.shows("Backup failed on box")
+            assert rig.app.present is not None
+            assert rig.app.present.ID == "outbox"
+            assert "Weekly report" not in rig.screen_text()
+
+    run(story())
