@@ -1,4 +1,4 @@
-"""The engine's public surface: own or attach, acts, and by class Showing all there is to look at. Wiring, no rules."""
+"""The engine's public surface: own or attach, acts on the outbox; by class Keeping and Showing the rest. Wiring."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from engine import __version__
 from engine.errors import AlreadyOwned, ConfigError, TryAgain
+from engine.keeping import Keeping
 from engine.model import Hold, Role
 from engine.operations import acts, bulk, configuring, holding, housekeeping
 from engine.operations.acts import Act, Action
 from engine.operations.bulk import Bulk, Frozen, Progress
 from engine.operations.context import writable
-from engine.showing import Showing
 from engine.store import audit, leader
 from engine.store.tx import Tx
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.dispatcher import Dispatcher
     from engine.model import ProbeStep, TargetSpec
     from engine.operations.health import Check
+    from engine.upkeep import Upkeep
 
 _SWITCH_INTERVAL_S = 0.000_5
 """How long a thread may keep the interpreter from the others. With Python's 5 ms the dispatcher, and a cockpit's keys,
@@ -34,7 +35,7 @@ DRAIN_MS = 4_500
 """Of the 5 s that a shutdown may take; the rest is for recording and closing."""
 
 
-class Engine(Showing):
+class Engine(Keeping):
     """One data directory, opened. Until `start` it only takes and shows; after it one process delivers.
 
     Every method may be called from any thread. What is not possible raises a ChronosError with one line of text.
@@ -43,6 +44,7 @@ class Engine(Showing):
     # Own or attach
 
     _dispatcher: Dispatcher | None = None
+    _upkeep: Upkeep | None = None
     _ended = False
     _closed = False
 
@@ -81,6 +83,7 @@ class Engine(Showing):
         self.role = Role.ATTACHED
 
     def _take_over(self, mode: str) -> None:
+        from engine import upkeep
         from engine.dispatcher import Dispatcher
 
         context = self.context
@@ -104,6 +107,8 @@ class Engine(Showing):
         self._ended = False
         self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log, self._note_end)
         self._dispatcher.start()
+        self._upkeep = upkeep.Upkeep(context, upkeep.chores())
+        self._upkeep.start()
         self.role = Role.OWNER
 
     def own(self, mode: str) -> None:
@@ -145,6 +150,9 @@ class Engine(Showing):
         with self._changing:
             if self._dispatcher is None:
                 return True
+            if self._upkeep is not None:
+                self._upkeep.stop()
+                self._upkeep = None
             clean = self._dispatcher.stop(drain_ms)
             self._dispatcher = None
             try:
@@ -183,6 +191,10 @@ class Engine(Showing):
             dispatcher.pool.retire()
             dispatcher.wake()
         return []
+
+    def _secrets_changed(self) -> None:
+        if (dispatcher := self._dispatcher) is not None:
+            dispatcher.pool.retire()
 
     def _open_channel(self, spec: TargetSpec) -> Channel:
         from engine.channels import registry

@@ -14,7 +14,7 @@ from engine.host.log import Log, NullLog
 from engine.host.paths import Paths, with_database
 from engine.model import NewMessage, Settings
 from engine.operations import configuring
-from engine.operations.context import Context
+from engine.operations.context import Context, Machine
 from engine.operations.enqueue import Enqueued, enqueue, enqueue_many
 from engine.store import migrate
 from engine.store.database import Database, Options
@@ -57,7 +57,16 @@ class Intake:
             ),
         )
         seed = int.from_bytes(entropy(8), "big")
-        self.context = Context(database, clock, settings, actor, entropy, seed, read_only=read_only)
+        self.context = Context(
+            database,
+            clock,
+            settings,
+            actor,
+            entropy,
+            seed,
+            machine=Machine(self.paths, env, log, on_secret or (lambda _value: None)),
+            read_only=read_only,
+        )
         try:
             self._bring_up_to_date()
         except BaseException:

@@ -1,13 +1,30 @@
-"""What every use case is handed: the database, the clock, the configuration and who acts."""
+"""What every use case is handed: the database, the clock, the configuration, the machine around and who acts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from engine.clock import Clock
 from engine.errors import NotPossible
+from engine.host.log import Log, NullLog
+from engine.host.paths import Paths
 from engine.model import Settings, TargetSpec
 from engine.store.database import Database
+
+
+class Machine(NamedTuple):
+    """What a process has around it. paths: None where nothing but a database was given (a test).
+
+    env: the environment that secrets and credentials are looked up in. on_secret: told every secret that is opened.
+    """
+
+    paths: Paths | None = None
+    env: Mapping[str, str] = MappingProxyType({})
+    log: Log = NullLog()
+    on_secret: Callable[[str], None] = lambda _value: None
 
 
 class Context:
@@ -15,9 +32,10 @@ class Context:
 
     actor: who acts, for the audit log ("cli:root", "cockpit:root", "engine"). entropy: n random bytes.
     seed: of the jitter; the same seed gives the same delays. read_only: acts are refused here, not in a front end.
+    kept: what this process keeps between calls (an opened vault), by name; shared by every actor's context.
     """
 
-    __slots__ = ("actor", "clock", "database", "entropy", "read_only", "seed", "settings")
+    __slots__ = ("actor", "clock", "database", "entropy", "kept", "machine", "read_only", "seed", "settings")
 
     def __init__(
         self,
@@ -28,6 +46,7 @@ class Context:
         entropy: Callable[[int], bytes],
         seed: int,
         *,
+        machine: Machine | None = None,
         read_only: bool = False,
     ) -> None:
         self.database = database
@@ -36,7 +55,22 @@ class Context:
         self.actor = actor
         self.entropy = entropy
         self.seed = seed
+        self.machine = machine or Machine()
         self.read_only = read_only
+        self.kept: dict[str, Any] = {}
+
+    @property
+    def log(self) -> Log:
+        """Where events of this process go."""
+        return self.machine.log
+
+    def acting_as(self, actor: str) -> Context:
+        """Return a context for one request of somebody else: the same but for who acts. Not for keeping: a reload of
+        the configuration does not reach it.
+        """
+        other = copy.copy(self)
+        other.actor = actor
+        return other
 
 
 def target_spec(settings: Settings, name: str) -> TargetSpec | None:

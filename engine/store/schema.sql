@@ -1,6 +1,28 @@
 -- The schema as all migrations together make it: for reading, never run. A test compares it with the migrations;
 -- `python -m tests.store.schema` writes it anew.
 
+CREATE TABLE api_keys (
+    id             TEXT PRIMARY KEY,
+    name           TEXT NOT NULL,
+    scopes         TEXT NOT NULL,
+    targets        TEXT NOT NULL DEFAULT '[]',
+    networks       TEXT NOT NULL DEFAULT '[]',
+    salt           BLOB NOT NULL,
+    iterations     INTEGER NOT NULL CHECK (iterations >= 1),
+    digest         BLOB NOT NULL,
+    created_ms     INTEGER NOT NULL,
+    created_by     TEXT NOT NULL,
+    expires_ms     INTEGER,
+    revoked_ms     INTEGER,
+    revoked_by     TEXT NOT NULL DEFAULT '',
+    successor      TEXT,
+    last_used_ms   INTEGER,
+    last_used_from TEXT NOT NULL DEFAULT '',
+    uses           INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX api_keys_name ON api_keys (name) WHERE revoked_ms IS NULL AND successor IS NULL;
+
 CREATE TABLE attachments (
     message_id   INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     position     INTEGER NOT NULL,
@@ -103,7 +125,7 @@ CREATE INDEX bulks_unfinished ON bulks (id) WHERE state IN ('acting', 'undoing')
 CREATE TABLE counts (
     name TEXT PRIMARY KEY,
     n    INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, word TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE holds (
     id       INTEGER PRIMARY KEY,
@@ -118,6 +140,46 @@ CREATE TABLE holds (
 
 CREATE UNIQUE INDEX holds_active ON holds (scope) WHERE ended_ms IS NULL;
 
+CREATE TABLE inbound_events (
+    id           INTEGER PRIMARY KEY,
+    source       TEXT NOT NULL,
+    event_id     TEXT NOT NULL,
+    proof        TEXT NOT NULL,
+    body_sha256  TEXT NOT NULL,
+    received_ms  INTEGER NOT NULL,
+    remote       TEXT NOT NULL,
+    kind         TEXT NOT NULL DEFAULT '',
+    content_type TEXT NOT NULL DEFAULT '',
+    body         BLOB,
+    size         INTEGER NOT NULL,
+    outcome      TEXT NOT NULL CHECK (outcome IN ('queued', 'ignored', 'failed')),
+    detail       TEXT NOT NULL DEFAULT '',
+    message_uid  TEXT,
+    duplicates   INTEGER NOT NULL DEFAULT 0,
+    replayed     INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE UNIQUE INDEX inbound_events_id ON inbound_events (source, event_id);
+
+CREATE INDEX inbound_events_kept ON inbound_events (received_ms, id) WHERE body IS NOT NULL;
+
+CREATE INDEX inbound_events_proof ON inbound_events (source, proof);
+
+CREATE INDEX inbound_events_received ON inbound_events (received_ms, id);
+
+CREATE INDEX inbound_events_source ON inbound_events (source, id);
+
+CREATE TABLE inbound_rejections (
+    source   TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    remote   TEXT NOT NULL,
+    detail   TEXT NOT NULL,
+    first_ms INTEGER NOT NULL,
+    last_ms  INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    PRIMARY KEY (source, reason, remote)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE incidents (
     id       INTEGER PRIMARY KEY,
     kind     TEXT NOT NULL,
@@ -127,9 +189,12 @@ CREATE TABLE incidents (
     first_ms INTEGER NOT NULL,
     last_ms  INTEGER NOT NULL,
     count    INTEGER NOT NULL
-) STRICT;
+, severity TEXT NOT NULL DEFAULT 'medium'
+    CHECK (severity IN ('low', 'medium', 'high', 'critical')), note TEXT NOT NULL DEFAULT '', changed_ms INTEGER, changed_by TEXT NOT NULL DEFAULT '', alert_uid TEXT) STRICT;
 
 CREATE UNIQUE INDEX incidents_open ON incidents (kind, subject) WHERE state <> 'resolved';
+
+CREATE INDEX incidents_state ON incidents (state, id);
 
 CREATE TABLE lanes (
     lane               TEXT PRIMARY KEY,
@@ -152,7 +217,7 @@ CREATE TABLE leader (
     started_ms   INTEGER NOT NULL,
     heartbeat_ms INTEGER NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('running', 'draining', 'stopped'))
-) STRICT;
+, http TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE messages (
     id               INTEGER PRIMARY KEY,
@@ -280,6 +345,11 @@ CREATE TABLE migrations (
     applied_ms INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE rate_limits (
+    bucket TEXT PRIMARY KEY,
+    tat_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE VIRTUAL TABLE search USING fts5 (
     subject, text, content = 'searchable', content_rowid = 'id', detail = 'none', tokenize = 'unicode61 remove_diacritics 2'
 );
@@ -288,6 +358,26 @@ CREATE VIEW searchable (id, subject, text) AS
     SELECT m.id, m.subject, substr(coalesce(b.text, b.html, b.data, ''), 1, 8192)
       FROM messages AS m JOIN bodies AS b ON b.message_id = m.id;
 
+CREATE TABLE secrets (
+    name        TEXT PRIMARY KEY,
+    version     INTEGER NOT NULL CHECK (version >= 1),
+    key_version INTEGER NOT NULL,
+    sealed      BLOB NOT NULL,
+    created_ms  INTEGER NOT NULL,
+    updated_ms  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE source_states (
+    source           TEXT PRIMARY KEY,
+    accepted         INTEGER NOT NULL DEFAULT 0,
+    duplicates       INTEGER NOT NULL DEFAULT 0,
+    replays          INTEGER NOT NULL DEFAULT 0,
+    rejected         INTEGER NOT NULL DEFAULT 0,
+    last_accepted_ms INTEGER,
+    last_rejected_ms INTEGER,
+    last_reason      TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE tags (
     tag        TEXT NOT NULL,
     message_id INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
@@ -295,3 +385,15 @@ CREATE TABLE tags (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX tags_message ON tags (message_id);
+
+CREATE TABLE vault (
+    id          INTEGER PRIMARY KEY CHECK (id = 1),
+    vault_id    TEXT NOT NULL,
+    provider    TEXT NOT NULL CHECK (provider IN ('keyring', 'file', 'credential', 'passphrase')),
+    root_id     TEXT NOT NULL,
+    kdf         TEXT NOT NULL DEFAULT '',
+    key_version INTEGER NOT NULL CHECK (key_version >= 1),
+    wrapped     BLOB NOT NULL,
+    created_ms  INTEGER NOT NULL,
+    rotated_ms  INTEGER
+) STRICT;

@@ -97,7 +97,14 @@ def test_nothing_configured_means_every_default(read: Load, text: str | None) ->
     settings = read(text)
     assert settings.environment == "development"
     assert settings.instance == "box.example.org"
-    assert settings.http == {"enabled": True, "listen": "127.0.0.1:8467", "max_body_bytes": 10 * 1024 * 1024}
+    assert settings.http == {
+        "enabled": True,
+        "listen": "127.0.0.1:8467",
+        "max_body_bytes": 10 * 1024 * 1024,
+        "tls_certificate": None,
+        "tls_key": None,
+        "trusted_proxies": [],
+    }
     assert settings.outbox["senders"] == 32
     assert settings.smtp["from"] == "chronos@box.example.org"
     assert not settings.targets

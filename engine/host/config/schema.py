@@ -49,6 +49,16 @@ def _listen(value: object) -> str:
     raise ValueError("must be HOST:PORT, [IPV6]:PORT, or the absolute path of a Unix socket")
 
 
+def _network(value: object) -> str:
+    """Accept `10.0.0.0/8`, `fd00::/8` or a single address."""
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) else "", strict=False))
+    except ValueError:
+        raise ValueError("must be a network such as 10.0.0.0/8, or an address") from None
+
+
 def _mailbox(value: object) -> str:
     """Accept `a@example.org` or `Name <a@example.org>`; the channel parses it for real."""
     text = value if isinstance(value, str) else ""
@@ -94,6 +104,7 @@ class Security(Section):
     signature_tolerance: Annotated[int, *_ms("1s", "1h")] = 300_000
     allow_adhoc_targets: Flag = False
     allow_private_targets: Flag = False
+    audit_witness: Text | None = None
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -109,6 +120,9 @@ class Http(Section):
     enabled: Flag = True
     listen: Annotated[str, BeforeValidator(_listen), Kind("HOST:PORT or socket path")] = "127.0.0.1:8467"
     max_body: Annotated[int, BeforeValidator(size("1k", "1GiB")), Kind("size", "_bytes")] = 10 * MIB
+    tls_certificate: Text | None = None
+    tls_key: Text | None = None
+    trusted_proxies: Annotated[list[str], BeforeValidator(listed(_network)), Kind("list of networks")] = []
 
 
 class Smtp(Section):

@@ -1,0 +1,77 @@
+"""The owner's slow chores on a thread of their own: what asks a keyring, signs, reads the log. Claims nothing.
+
+A chore never holds up a delivery. It may take seconds; it must not hold a transaction open meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from engine.errors import ChronosError
+from engine.operations.context import Context
+
+if TYPE_CHECKING:
+    from schedule import Scheduler
+
+Chore = Callable[[Context], object]
+
+_LOOK_S = 1.0
+_LEAVE_S = 2.0
+
+
+class Upkeep:
+    """Runs from `start` until `stop`. chores: (every so many seconds, what); each runs once at the start too."""
+
+    def __init__(self, context: Context, chores: tuple[tuple[int, Chore], ...]) -> None:
+        self._context = context
+        self._chores = chores
+        self._over = threading.Event()
+        self._troubles: dict[str, str] = {}
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no chore any more; wait a moment for the one that runs. Idempotent."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(_LEAVE_S)
+
+    def _run(self) -> None:
+        scheduler = self._scheduler()
+        for _every_s, chore in self._chores:
+            if self._over.is_set():
+                return
+            self._guarded(chore)
+        while not self._over.wait(_LOOK_S):
+            scheduler.run_pending()
+
+    def _scheduler(self) -> Scheduler:
+        import schedule
+
+        scheduler: Scheduler = schedule.Scheduler()
+        for every_s, chore in self._chores:
+            scheduler.every(every_s).seconds.do(self._guarded, chore)
+        return scheduler
+
+    def _guarded(self, chore: Chore) -> None:
+        """One failing chore must not starve the others. The same trouble is logged once until it is over."""
+        name = chore.__name__
+        try:
+            chore(self._context)
+        except ChronosError as error:
+            if self._troubles.get(name) != str(error):
+                self._troubles[name] = str(error)
+                self._context.log.event("WARNING", "chore_failed", chore=name, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a defect in a chore must not end the others; it is logged
+            self._context.log.event("ERROR", "chore_defect", chore=name, error=error)
+        else:
+            self._troubles.pop(name, None)
+
+
+def chores() -> tuple[tuple[int, Chore], ...]:
+    """Return what an owner does besides delivering."""
+    return ()
