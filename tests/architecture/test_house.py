@@ -116,9 +116,9 @@ def test_one_sqlite_library_for_the_whole_process() -> None:
 
 
 HEAVY = {
-    "asyncio", "cryptography", "email", "inspect", "jinja2", "keyring", "logging", "loguru", "platformdirs",
+    "asyncio", "cryptography", "email", "falcon", "inspect", "jinja2", "keyring", "logging", "loguru", "platformdirs",
     "psutil", "pydantic", "requests", "rich", "ruamel", "schedule", "smtplib", "sqlite_utils", "ssl", "textual",
-    "urllib3", "yagmail",
+    "urllib3", "waitress", "yagmail",
 }  # fmt: skip
 
 
