@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from engine.operations.health import Check as Check
     from engine.operations.health import Level as Level
     from engine.operations.holding import LONGEST_MS as LONGEST_HOLD_MS
+    from engine.operations.incidents import Incident as Incident
     from engine.operations.reading import COUNT_MOST as COUNT_MOST
     from engine.operations.reading import Detail as Detail
     from engine.operations.reading import Page as Page
@@ -95,7 +96,6 @@ if TYPE_CHECKING:
     from engine.operations.shapes import hold as hold_shape
     from engine.operations.shapes import message as message_shape
     from engine.operations.shapes import priority_word as priority_word
-    from engine.operations.situation import Incident as Incident
     from engine.operations.situation import Owner as Owner
     from engine.operations.situation import Situation as Situation
     from engine.operations.sorting import SortedPage as SortedPage
@@ -225,6 +225,7 @@ _HOMES = {
     "engine.operations.enqueue": ("Enqueued", "check_message=prepare", "resolve_target=resolve"),
     "engine.operations.health": ("Check", "Level"),
     "engine.operations.holding": ("LONGEST_HOLD_MS=LONGEST_MS",),
+    "engine.operations.incidents": ("Incident",),
     "engine.operations.reading": ("COUNT_MOST", "Detail", "Page", "TargetState"),
     "engine.operations.shapes": (
         "attempt_shape=attempt",
@@ -236,7 +237,7 @@ _HOMES = {
         "message_shape=message",
         "priority_word",
     ),
-    "engine.operations.situation": ("Incident", "Owner", "Situation"),
+    "engine.operations.situation": ("Owner", "Situation"),
     "engine.operations.sorting": ("SortedPage",),
     "engine.operations.watching": ("ChangeFeed", "Topic"),
     "engine.rules.breaker": ("BreakerState",),

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from engine.errors import Sent
 from engine.model import DELIVERED, Message, Outcome, RetryPolicy, TargetSpec
+from engine.operations import incidents
 from engine.operations.context import Context, target_spec, writable
 from engine.rules import breaker, rate
 from engine.rules.breaker import BreakerState
 from engine.rules.decide import ABANDONED
 from engine.rules.durations import format_duration, rfc3339
+from engine.rules.incidents import Kind
 from engine.rules.scopes import unknown_target
 from engine.store import audit, lanes
 from engine.store.lanes import Lane
@@ -72,7 +74,7 @@ def after_attempt(tx: Tx, context: Context, lane: Lane, message: Message, outcom
         return replace(lane, throttled_until_ms=now_ms + min(outcome.retry_after_ms, cap_ms))
     wrong = outcome.kind == Sent.MISCONFIGURED
     if wrong:
-        lanes.raise_incident(tx, now_ms, "target.misconfigured", lane.lane, words_)
+        incidents.raise_incident(tx, context, Kind.TARGET_MISCONFIGURED, lane.lane, words_)
     spec = target_spec(context.settings, message.target)
     if spec is not None and not spec.breaker:
         return lane
@@ -93,12 +95,12 @@ def _after_answer(tx: Tx, context: Context, lane: Lane, message: Message, now_ms
         return replace(lane, last_success_ms=success_ms)
     if not calm:
         audit.append(tx, now_ms, "engine", "target.breaker_closed", lane.lane, {"by": message.uid})
-        lanes.resolve_incident(tx, "target.misconfigured", lane.lane)
+        incidents.settle(tx, context, Kind.TARGET_MISCONFIGURED, lane.lane, f"{message.uid} was answered")
     return replace(lane, breaker=breaker.on_success(lane.breaker, now_ms), last_success_ms=success_ms)
 
 
 def _disable(tx: Tx, context: Context, lane: Lane, message: Message, reason: str, now_ms: int) -> Lane:
-    lanes.raise_incident(tx, now_ms, "target.disabled", lane.lane, reason)
+    incidents.raise_incident(tx, context, Kind.TARGET_DISABLED, lane.lane, reason)
     audit.append(tx, now_ms, "engine", "target.disabled", lane.lane, {"reason": clean(reason), "by": message.uid})
     return replace(lane, disabled_reason=reason or "the receiver said never again")
 
@@ -117,8 +119,8 @@ def enable(context: Context, name: str) -> bool:
     def act(tx: Tx) -> bool:
         now_ms = context.clock.now_ms()
         lifted = lanes.reset(tx, lane)
-        for kind in ("target.misconfigured", "target.disabled"):
-            lanes.resolve_incident(tx, kind, lane)
+        for kind in (Kind.TARGET_MISCONFIGURED, Kind.TARGET_DISABLED):
+            incidents.settle(tx, context, kind, lane, f"enabled by {context.actor}")
         audit.append(tx, now_ms, context.actor, "target.enabled", lane, {})
         return lifted
 

@@ -10,9 +10,12 @@ from typing import Any
 from engine.model import Hold
 from engine.operations import lanekeeping, reading
 from engine.operations.context import Context
-from engine.store import audit, lanes, leader, messages
+from engine.store import audit, incidents, lanes, leader, messages
+from engine.store.incidents import Incident
 from engine.store.leader import Leader
 from engine.store.tx import Tx
+
+_MOST_INCIDENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +25,6 @@ class Owner:
     pid: int | None
     mode: str
     started_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something that went wrong and is not resolved. count: how often since `first_ms`."""
-
-    id: int
-    kind: str
-    subject: str
-    detail: str
-    state: str
-    first_ms: int
-    last_ms: int
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +71,7 @@ def situation(context: Context, owner: Mapping[str, Any] | None, *, here: bool) 
             oldest_due_ms=reading.oldest_due_ms(tx, now_ms),
             holds=tuple(lanes.active_holds(tx, now_ms)),
             troubles=MappingProxyType({name: trouble for name, trouble in words.items() if trouble is not None}),
-            incidents=tuple(Incident(*row) for row in lanes.open_incidents(tx)),
+            incidents=tuple(incidents.unsettled(tx, _MOST_INCIDENTS)),
             audit_seq=head_seq,
             audit_hash=head_hash,
             degraded=context.database.degraded,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Severity(StrEnum):
@@ -47,3 +49,43 @@ class Kind(StrEnum):
     """A target refuses our login or certificate; subject: the lane."""
     TARGET_DISABLED = "target.disabled"
     """A receiver said "never again"; subject: the lane."""
+
+
+SEVERITIES: Mapping[Kind, Severity] = MappingProxyType(
+    {
+        Kind.AUTH_FAILURES: Severity.MEDIUM,
+        Kind.REVOKED_KEY: Severity.HIGH,
+        Kind.KDF_FLOOD: Severity.HIGH,
+        Kind.REPLAY: Severity.HIGH,
+        Kind.SIGNATURE_FAILURES: Severity.MEDIUM,
+        Kind.NOT_MAPPED: Severity.MEDIUM,
+        Kind.CLOCK_JUMP: Severity.MEDIUM,
+        Kind.AUDIT_BROKEN: Severity.CRITICAL,
+        Kind.PERMISSIONS: Severity.HIGH,
+        Kind.ROOT_KEY_MISSING: Severity.CRITICAL,
+        Kind.SECRET_UNREADABLE: Severity.HIGH,
+        Kind.CONFIG_TAMPERED: Severity.HIGH,
+        Kind.DOOR_CLOSED: Severity.HIGH,
+        Kind.TARGET_MISCONFIGURED: Severity.MEDIUM,
+        Kind.TARGET_DISABLED: Severity.HIGH,
+    }
+)
+"""How bad a kind is where whoever raises it does not say otherwise. In the order that their words have in Severity:
+low: good to know; medium: look into it today; high: look into it now, something does not work or somebody tries;
+critical: what Chronos promises cannot be relied on until it is mended.
+"""
+
+_ORDER = tuple(Severity)
+
+
+def worse(one: Severity, other: Severity) -> bool:
+    """Whether `one` is worse than `other`."""
+    return _ORDER.index(one) > _ORDER.index(other)
+
+
+MANY = "many"
+"""The subject of the one incident that stands for all subjects of a kind beyond MOST_SUBJECTS."""
+
+MOST_SUBJECTS = 20
+"""Incidents of one kind that stand open beside each other: 10 000 addresses that try keys are one trouble, not 10 000.
+Design 5: memory is bounded under attack."""

@@ -1,4 +1,4 @@
-"""The tables lanes, holds and incidents: what slows a target down. Decides nothing."""
+"""The tables lanes and holds: what slows a target down. Decides nothing."""
 
 from __future__ import annotations
 
@@ -68,19 +68,3 @@ def reset(tx: Tx, lane: str) -> bool:
 def active_holds(tx: Tx, now_ms: int) -> list[Hold]:
     """Return the holds that are in force."""
     return [Hold(*row) for row in tx.rows("holds.active", {"now_ms": now_ms})]
-
-
-def raise_incident(tx: Tx, now_ms: int, kind: str, subject: str, detail: str) -> int:
-    """Open an incident or count its repeat; return the count."""
-    rows = tx.rows("incidents.raise", {"kind": kind, "subject": subject, "detail": detail, "now_ms": now_ms})
-    return int(rows[0][0])
-
-
-def open_incidents(tx: Tx) -> list[Row]:
-    """Return (id, kind, subject, detail, state, first_ms, last_ms, count) of what is not resolved."""
-    return tx.rows("incidents.open")
-
-
-def resolve_incident(tx: Tx, kind: str, subject: str) -> bool:
-    """Close an incident whose cause is gone; return whether there was one."""
-    return tx.run("incidents.resolve", {"kind": kind, "subject": subject}) > 0

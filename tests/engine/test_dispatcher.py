@@ -24,7 +24,7 @@ from engine.model import (
     RouteStep,
     TargetSpec,
 )
-from engine.operations import acts, auditing, bulk, delivering, holding, lanekeeping, reading
+from engine.operations import acts, auditing, bulk, delivering, holding, incidents, lanekeeping, reading
 from engine.operations.acts import Action
 from engine.operations.context import Context
 from engine.operations.enqueue import enqueue
@@ -61,7 +61,7 @@ def _audited(desk: Desk, subject: str) -> list[str]:
 
 
 def _incidents(desk: Desk) -> list[tuple[str, str, int]]:
-    return [(row[1], row[2], row[7]) for row in desk.box.database.read(lanes.open_incidents)]
+    return [(one.kind, one.subject, one.count) for one in incidents.listing(desk.box.context)]
 
 
 # A message's way

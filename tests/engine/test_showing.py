@@ -11,10 +11,11 @@ import pytest
 
 from engine.errors import BadInput, NotFound
 from engine.model import Attachment, NewMessage, Outcome
-from engine.operations import activity, holding, knowing, reading, shapes
+from engine.operations import activity, holding, incidents, knowing, reading, shapes
 from engine.operations.activity import MINUTE_MS, Activity
 from engine.operations.acts import Action, act_on_one
 from engine.operations.situation import Owner, situation
+from engine.rules.incidents import Kind
 from engine.store import lanes
 from engine.store.tx import Tx
 from tests.support import START_MS, Box, data_dir, opened_box, opened_engine
@@ -111,7 +112,7 @@ def test_the_situation_is_what_status_says_in_types(box: Box) -> None:
     box.put(not_before_ms=box.clock.now_ms() + 60_000)
     box.clock.advance_ms(1_000)
     holding.pause(box.context, "channel:test", for_ms=60_000, reason="moving")
-    box.database.write(lambda tx: lanes.raise_incident(tx, START_MS, "target.misconfigured", "hook", "no login"))
+    box.database.write(lambda tx: incidents.raise_incident(tx, box.context, Kind.TARGET_MISCONFIGURED, "hook", "no"))
     box.database.write(lambda tx: lanes.save(tx, lanes.Lane("hook", disabled_reason="410 gone")))
     owner = {"pid": 7, "mode": "engine-only", "started_ms": START_MS}
 

@@ -14,8 +14,9 @@ from chronos_tui.screens.overview import BOXES, Minutes, Overview
 from chronos_tui.widgets.pane import Pane
 from engine.engine import Engine
 from engine.model import NewMessage, TargetSpec
-from engine.operations import holding
+from engine.operations import holding, incidents
 from engine.rules.breaker import Breaker, BreakerState
+from engine.rules.incidents import Kind
 from engine.store import lanes
 from engine.store.lanes import Lane
 from tests.support import Box, opened_box, settings, target
@@ -341,7 +342,7 @@ def test_hostile_words_are_shown_as_text(tmp_path: Path) -> None:
         opened = Breaker(BreakerState.OPEN, probe_ms=box.clock.now_ms() + MINUTE_MS, reason=HOSTILE)
         for lane in (Lane(name, breaker=opened), Lane(HOSTILE, disabled_reason=HOSTILE)):
             box.database.write(lambda tx, lane=lane: lanes.save(tx, lane))  # type: ignore[misc]
-        box.database.write(lambda tx: lanes.raise_incident(tx, box.clock.now_ms(), "target.disabled", HOSTILE, HOSTILE))
+        box.database.write(lambda tx: incidents.raise_incident(tx, box.context, Kind.TARGET_DISABLED, HOSTILE, HOSTILE))
         return ids
 
     async def test() -> None:

@@ -17,8 +17,9 @@ from chronos_tui.views.overview import Item, Items, flow
 from chronos_tui.views.spans import Span, line_text, width
 from engine.model import Hold, Rate
 from engine.operations.activity import Activity
+from engine.operations.incidents import Incident
 from engine.operations.reading import TargetState
-from engine.operations.situation import Incident, Owner, Situation
+from engine.operations.situation import Owner, Situation
 from engine.rules.breaker import Breaker, BreakerState
 from engine.store.lanes import Lane
 from engine.store.leader import Leader
