@@ -71,6 +71,9 @@ if TYPE_CHECKING:
     from engine.operations.acts import UNDOABLE as UNDOABLE
     from engine.operations.acts import Act as Act
     from engine.operations.acts import Action as Action
+    from engine.operations.apikeys import LONGEST_OVERLAP_MS as LONGEST_OVERLAP_MS
+    from engine.operations.apikeys import ApiKey as ApiKey
+    from engine.operations.apikeys import Created as CreatedKey
     from engine.operations.auditing import Entry as AuditEntry
     from engine.operations.auditing import Page as AuditPage
     from engine.operations.bulk import Bulk as Bulk
@@ -88,6 +91,8 @@ if TYPE_CHECKING:
     from engine.operations.reading import Detail as Detail
     from engine.operations.reading import Page as Page
     from engine.operations.reading import TargetState as TargetState
+    from engine.operations.shapes import api_key as api_key_shape
+    from engine.operations.shapes import api_key_created as api_key_created_shape
     from engine.operations.shapes import attempt as attempt_shape
     from engine.operations.shapes import check as check_shape
     from engine.operations.shapes import content as content_shape
@@ -101,6 +106,9 @@ if TYPE_CHECKING:
     from engine.operations.sorting import SortedPage as SortedPage
     from engine.operations.watching import ChangeFeed as ChangeFeed
     from engine.operations.watching import Topic as Topic
+    from engine.rules.apikeys import KeyState as KeyState
+    from engine.rules.apikeys import Scope as Scope
+    from engine.rules.apikeys import check_networks as check_networks
     from engine.rules.breaker import BreakerState as BreakerState
     from engine.rules.canonical import ChainResult as ChainResult
     from engine.rules.durations import compact_duration as compact_duration
@@ -144,7 +152,10 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "AuditEntry",
     "AuditPage",
     "ConfigEntry",
+    "CreatedKey",
     "ExplanationLine",
+    "api_key_created_shape",
+    "api_key_shape",
     "attempt_shape",
     "check_message",
     "check_shape",
@@ -219,6 +230,7 @@ _HOMES = {
     ),
     "engine.operations.activity": ("Activity", "MINUTE_MS"),
     "engine.operations.acts": ("Act", "Action", "UNDOABLE"),
+    "engine.operations.apikeys": ("ApiKey", "CreatedKey=Created", "LONGEST_OVERLAP_MS"),
     "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),
     "engine.operations.bulk": ("Bulk", "Frozen"),
     "engine.operations.configuring": ("load_settings=load", "load_settings_light=load_light"),
@@ -228,6 +240,8 @@ _HOMES = {
     "engine.operations.incidents": ("Incident",),
     "engine.operations.reading": ("COUNT_MOST", "Detail", "Page", "TargetState"),
     "engine.operations.shapes": (
+        "api_key_created_shape=api_key_created",
+        "api_key_shape=api_key",
         "attempt_shape=attempt",
         "check_shape=check",
         "content_shape=content",
@@ -240,6 +254,7 @@ _HOMES = {
     "engine.operations.situation": ("Owner", "Situation"),
     "engine.operations.sorting": ("SortedPage",),
     "engine.operations.watching": ("ChangeFeed", "Topic"),
+    "engine.rules.apikeys": ("KeyState", "Scope", "check_networks"),
     "engine.rules.breaker": ("BreakerState",),
     "engine.rules.canonical": ("ChainResult",),
     "engine.rules.durations": (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.showing import Showing
 
 if TYPE_CHECKING:
+    from engine.operations.apikeys import ApiKey, Created
     from engine.operations.incidents import Incident
+    from engine.rules.apikeys import Scope
 
 
 class Keeping(Showing):
@@ -15,6 +18,46 @@ class Keeping(Showing):
 
     def _secrets_changed(self) -> None:
         """Channels of this process that are open hold the old value."""
+
+    # API keys
+
+    def api_keys(self) -> list[ApiKey]:
+        """Every API key, newest first, revoked and expired ones too; never a secret."""
+        from engine.operations import apikeys
+
+        return apikeys.listing(self.context)
+
+    def api_key_create(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        *,
+        expires_ms: int | None = None,
+        targets: Sequence[str] = (),
+        networks: Sequence[str] = (),
+    ) -> Created:
+        """Make a key; its text is in the answer and nowhere else. Raises BadInput, NotPossible for a name in use."""
+        from engine.operations import apikeys
+
+        return apikeys.create(self.context, name, scopes, expires_ms=expires_ms, targets=targets, networks=networks)
+
+    def api_key_rotate(self, word: str, *, overlap_ms: int) -> Created:
+        """Make the successor of a key (by id or name), which itself holds for `overlap_ms` more."""
+        from engine.operations import apikeys
+
+        return apikeys.rotate(self.context, word, overlap_ms=overlap_ms)
+
+    def api_key_revoke(self, word: str) -> ApiKey:
+        """Let a key (by id or name) open nothing from now on. Raises NotFound, NotPossible."""
+        from engine.operations import apikeys
+
+        return apikeys.revoke(self.context, word)
+
+    def api_key(self, word: str) -> ApiKey:
+        """The key of that id, or the one in force of that name. Raises NotFound."""
+        from engine.operations import apikeys
+
+        return apikeys.find(self.context, word)
 
     # Incidents
 

@@ -12,6 +12,7 @@ from engine.model import Attempt, Content, Hold, Message, Priority
 from engine.rules.durations import rfc3339
 
 if TYPE_CHECKING:
+    from engine.operations.apikeys import ApiKey, Created
     from engine.operations.auditing import Entry
     from engine.operations.health import Check
     from engine.operations.reading import Detail
@@ -126,3 +127,32 @@ def entry(found: Entry) -> dict[str, Any]:
         "prev": found.prev,
         "hash": found.hash,
     }
+
+
+def api_key(found: ApiKey, now_ms: int) -> dict[str, Any]:
+    """Return one API key; empty targets or networks mean any."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "scopes": [str(scope) for scope in found.scopes],
+        "targets": list(found.targets),
+        "networks": list(found.networks),
+        "state": str(found.state(now_ms)),
+        "words": found.words(now_ms),
+        "expires_at": stamp(found.expires_ms),
+        "created_at": stamp(found.created_ms),
+        "created_by": found.created_by,
+        "revoked_at": stamp(found.revoked_ms),
+        "replaced_by": found.successor,
+        "last_used_at": stamp(found.last_used_ms),
+        "last_used_from": found.last_used_from or None,
+        "uses": found.uses,
+    }
+
+
+def api_key_created(made: Created, now_ms: int) -> dict[str, Any]:
+    """Return a new key with its text, which no other document holds."""
+    document = api_key(made.key, now_ms)
+    head = {"id": made.key.id, "key": made.text, **{name: document[name] for name in ("name", "scopes", "expires_at")}}
+    replaced = None if made.replaced is None else api_key(made.replaced, now_ms)
+    return {**head, "targets": document["targets"], "networks": document["networks"], "replaces": replaced}
