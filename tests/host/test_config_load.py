@@ -277,7 +277,7 @@ def test_a_route_to_a_target_with_a_mistake_does_not_call_it_unknown(refused: Ca
 def test_references_between_sections_are_checked(refused: Callable[..., list[str]]) -> None:
     problems = refused(
         "monitoring: {alert_route: alrts}\nroutes: {alerts: [me]}\ntargets: {me: {channel: maildir, path: x}}\n"
-        "schedules: {w: {cron: '* * * * *', send: {target: mee}}}\nsources: {s: {verify: x, deliver: {}}}\n"
+        "schedules: {w: {cron: '* * * * *', send: {target: mee}}}\nsources: {s: {verify: api-key, deliver: {}}}\n"
     )
     assert "config.yaml:1: monitoring.alert_route: unknown route or target alrts; did you mean alerts?" in problems
     assert "config.yaml:4: schedules.w.send.target: unknown target or route mee; did you mean me?" in problems

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from engine.errors import NotFound
-from engine.host.config import schema
+from engine.host.config import schema, sources
 from engine.host.config.checks import RESERVED_CHANNELS
 from engine.host.config.fields import SECRET_KEY, Kind
 from engine.host.config.tree import Where
@@ -47,8 +47,8 @@ class Builder:
             instance=instance,
             targets=self._targets(),
             routes={name: self._route(name, raw) for name, raw in self._named("routes").items()},
-            sources=self._models("sources", schema.Source),
-            schedules=self._models("schedules", schema.Schedule),
+            sources=self._models("sources", sources.model_of),
+            schedules=self._models("schedules", lambda _raw: schema.Schedule),
             **sections,
         )
 
@@ -74,8 +74,9 @@ class Builder:
         found = self._validated((name,), model, self._values.get(name))
         return plain(found if found is not None else model())
 
-    def _models(self, section: str, model: type[BaseModel]) -> dict[str, Any]:
-        found = {name: self._validated((section, name), model, raw) for name, raw in self._named(section).items()}
+    def _models(self, section: str, model_of: Callable[[object], type[BaseModel]]) -> dict[str, Any]:
+        named = self._named(section).items()
+        found = {name: self._validated((section, name), model_of(raw), raw) for name, raw in named}
         return {name: plain(one) for name, one in found.items() if one is not None}
 
     def _named(self, section: str) -> dict[str, Any]:

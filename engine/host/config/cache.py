@@ -26,7 +26,7 @@ SETTLED_NS = 2_000_000_000
 """A file changed less than this ago is not cached: on a coarse file system a second change could bear the same time."""
 
 _MAX_BYTES = 16 * 1024 * 1024
-_FORMAT = 1
+_FORMAT = 2
 
 
 def load_cached(

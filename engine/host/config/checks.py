@@ -36,7 +36,7 @@ def warnings(settings: Settings, env: Mapping[str, str] | None = None) -> list[s
     env: also look whether other users can read the files of the secrets that are used.
     """
     found = [] if settings.production else list(_unsafe(settings))
-    found += _not_deliverable(settings)
+    found += [*_not_deliverable(settings), *_events(settings)]
     lines = [f"{'.'.join(where)}: {text}" for where, text in found]
     if env is not None:
         weak = (weakness(reference, env) for reference in references(settings))
@@ -136,6 +136,33 @@ def _not_deliverable(settings: Settings) -> Iterator[Found]:
         yield from _plain_http(name, target)
     if mail_needed and not settings.smtp["host"] and not settings.demo["sink"]:
         yield ("smtp", "host"), "not set, and targets use e-mail; set smtp.host or CHRONOS_SMTP_HOST"
+
+
+def _events(settings: Settings) -> Iterator[Found]:
+    """Yield what a source does not protect from, or does not do yet."""
+    for name, source in settings.sources.items():
+        if source["verify"] == "hmac" and not any(source[key] for key in ("timestamp_header", "id_header", "id_path")):
+            words = "two equal events look like one sent twice; set timestamp_header, id_path or id_header"
+            yield ("sources", name), words
+        elif source["verify"] == "hmac" and not source["timestamp_header"]:
+            words = "no signed time: a recorded request stays valid; set timestamp_header if the sender can sign one"
+            yield ("sources", name), words
+        if source["deliver"]["template"] and not (source["deliver"]["subject"] or source["deliver"]["text"]):
+            words = "rendered by a later version; until then the event itself is sent as text, under this name"
+            yield ("sources", name, "deliver", "template"), words
+        yield from _unheard(name, source, settings)
+
+
+def _unheard(name: str, source: Mapping[str, Any], settings: Settings) -> Iterator[Found]:
+    """Yield a source whose messages no channel of this version takes: its events would only be kept."""
+    target = source["deliver"]["target"]
+    steps = settings.routes.get(target, ())
+    spec = settings.targets.get(steps[0].target if steps else target)
+    if spec is not None and spec.channel in RESERVED_CHANNELS:
+        yield (
+            ("sources", name, "deliver", "target"),
+            f"{spec.name} uses the channel {spec.channel}, which this version does not have; events are kept, not sent",
+        )
 
 
 def _plain_http(name: str, target: TargetSpec) -> Iterator[Found]:

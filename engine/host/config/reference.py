@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.host.config import schema
+from engine.host.config import schema, sources
 from engine.host.config.build import metadata
 from engine.host.config.fields import Kind
 from engine.host.config.show import in_words, target_entries
@@ -37,7 +37,7 @@ def all_keys() -> list[Key]:
         found.append(dataclasses.replace(key, default="" if default is None else flow(default)))
     found.append(Key("targets.NAME.channel", "text", ""))
     found.append(Key("routes.NAME", "list of targets and {after, to}", ""))
-    found.extend(_keys("sources.NAME", schema.Source))
+    found.extend(_keys("sources.NAME", sources.Hmac))
     found.extend(_keys("schedules.NAME", schema.Schedule))
     return found
 

@@ -225,14 +225,6 @@ class Step(Section):
     after: Annotated[int, *_ms("0s", "30d")] = 0
 
 
-class Source(Section):
-    """An incoming source: its keys are checked, its meaning belongs to the part that listens."""
-
-    verify: Text
-    secret: Secret | None = None
-    deliver: dict[str, Any]
-
-
 class Schedule(Section):
     """A recurring message: its keys are checked, its meaning belongs to the scheduler."""
 
