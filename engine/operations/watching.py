@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from engine.store import audit, leader, messages
+from engine.store import audit, keeping, leader, messages
 from engine.store.database import Database
 from engine.store.tx import Tx
 
@@ -15,6 +15,7 @@ class Topic(StrEnum):
     OUTBOX = "outbox"
     AUDIT = "audit"
     ENGINE = "engine"
+    SECURITY = "security"
 
 
 class ChangeFeed:
@@ -41,4 +42,10 @@ class ChangeFeed:
 
 def _fingerprints(tx: Tx) -> dict[Topic, object]:
     # Every operator's act has an audit entry, so holds, bulk acts and configuration move with AUDIT.
-    return {Topic.OUTBOX: messages.revision(tx), Topic.AUDIT: audit.head(tx)[0], Topic.ENGINE: leader.read(tx)}
+    # Repeats, refusals and uses of a key are counted without one.
+    return {
+        Topic.OUTBOX: messages.revision(tx),
+        Topic.AUDIT: audit.head(tx)[0],
+        Topic.ENGINE: leader.read(tx),
+        Topic.SECURITY: keeping.revision(tx),
+    }
