@@ -132,6 +132,8 @@ if TYPE_CHECKING:
     from engine.rules.orders import Order as Order
     from engine.rules.orders import Place as Place
     from engine.rules.orders import place_of as place_of
+    from engine.rules.playbook import Page as PlaybookPage
+    from engine.rules.playbook import page as playbook_page
     from engine.rules.redact import Redactor as Redactor
     from engine.rules.scopes import scope_of as scope_of
     from engine.rules.states import TRANSITIONS as TRANSITIONS
@@ -279,6 +281,7 @@ _HOMES = {
         "parse_filter=parse",
     ),
     "engine.rules.orders": ("Order", "Place", "place_of"),
+    "engine.rules.playbook": ("PlaybookPage=Page", "playbook_page=page"),
     "engine.rules.redact": ("Redactor",),
     "engine.rules.scopes": ("scope_of",),
     "engine.rules.states": ("TRANSITIONS", "accepts", "why_not"),

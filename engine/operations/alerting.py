@@ -6,8 +6,10 @@ from engine.errors import ChronosError, IdempotencyConflict
 from engine.model import NewMessage, Priority
 from engine.operations import enqueue
 from engine.operations.context import Context, recorded
+from engine.rules import playbook
 from engine.rules.durations import rfc3339
 from engine.rules.incidents import Kind, Severity
+from engine.rules.playbook import Page
 from engine.rules.text import safe_line
 from engine.store import incidents as store
 from engine.store.incidents import Incident
@@ -104,10 +106,12 @@ def _queue(tx: Tx, context: Context, incident: Incident, route: str) -> str:
 
 
 def _put(tx: Tx, context: Context, incident: Incident, route: str, key: str) -> str:
+    page = playbook.page(incident.kind)
+    assert page is not None, "a test sees to it that every kind has a page"
     new = NewMessage(
         route,
-        subject=_subject(context, incident),
-        text=_text(context, incident),
+        subject=_subject(context, incident, page.title),
+        text=_text(context, incident, page),
         priority=_PRIORITIES[Severity(incident.severity)],
         idempotency_key=key,
         tags=("incident",),
@@ -115,20 +119,22 @@ def _put(tx: Tx, context: Context, incident: Incident, route: str, key: str) -> 
     return enqueue.store(tx, context, enqueue.prepare(context, new)).message.uid
 
 
-def _subject(context: Context, incident: Incident) -> str:
-    what = f"{incident.kind} {recorded(incident.subject)}"
+def _subject(context: Context, incident: Incident, title: str) -> str:
+    what = f"{title} ({recorded(incident.subject)})"
     return safe_line(f"[{incident.severity}] {context.settings.instance}: {what}", 200)
 
 
-def _text(context: Context, incident: Incident) -> str:
+def _text(context: Context, incident: Incident, page: Page) -> str:
     lines = (
-        f"incident {incident.id} on {context.settings.instance}, severity {incident.severity}",
+        f"{page.title}: {safe_line(recorded(incident.subject), 200)}",
+        safe_line(incident.detail, 500),
         "",
-        f"what   {incident.kind}",
-        f"where  {safe_line(recorded(incident.subject), 200)}",
-        f"since  {rfc3339(incident.first_ms)}",
-        f"words  {safe_line(incident.detail, 500)}",
+        page.means,
         "",
-        f"look:  chronos incident show {incident.id}",
+        "What to do",
+        *(f"- {line}" for line in page.act),
+        "",
+        f"On {context.settings.instance}, since {rfc3339(incident.first_ms)}, {incident.kind}, {incident.severity}.",
+        f"More: 'chronos incident show {incident.id}'",
     )
     return "\n".join(lines)
