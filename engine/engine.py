@@ -142,6 +142,11 @@ class Engine(Keeping):
         dispatcher = self._dispatcher
         return dispatcher is not None and dispatcher.turning()
 
+    def attempts(self) -> dict[str, int]:
+        """Attempts since this process took over, by how they ended; empty where another one delivers."""
+        dispatcher = self._dispatcher
+        return {} if dispatcher is None else dict(dispatcher.tally.outcomes)
+
     def stop(self, drain_ms: int = DRAIN_MS) -> bool:
         """Stop delivering: no new claims at once, what is on the wire finished or recorded as cut off.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from engine.errors import Sent
 from engine.host.log import Log
 from engine.model import DELIVERED
@@ -11,12 +13,16 @@ _DETAIL_CHARS = 200
 
 
 class Tally:
-    """Since this process took over: attempts accepted, attempts failed, defects of the engine itself."""
+    """Since this process took over: attempts accepted, attempts failed, defects of the engine itself.
+
+    outcomes: attempts by how they ended, a value of errors.Sent or "delivered".
+    """
 
     def __init__(self, log: Log) -> None:
         self.delivered = 0
         self.failed = 0
         self.defects = 0
+        self.outcomes: Counter[str] = Counter()
         self._log = log
         self._took_ms: list[int] = []
 
@@ -25,6 +31,7 @@ class Tally:
         good = result.outcome.kind == DELIVERED
         self.delivered += good
         self.failed += not good
+        self.outcomes[result.outcome.kind] += 1
         self._took_ms.append(result.took_ms)
         self._log.event(
             "INFO" if good else "WARNING",

@@ -5,7 +5,7 @@ A key, once handed out, keeps its meaning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.model import Attempt, Content, Hold, Message, Priority
@@ -113,6 +113,13 @@ def hold(found: Hold) -> dict[str, Any]:
 def check(found: Check) -> dict[str, Any]:
     """Return one check of health or doctor."""
     return {"name": found.name, "status": found.level.value, "value": found.value, "advice": found.advice}
+
+
+def health(found: Sequence[Check]) -> dict[str, Any]:
+    """Return all checks and the worst of them: critical, warning, ok. What could not be checked counts as a warning."""
+    levels = {one.level.value for one in found}
+    worst = "critical" if "critical" in levels else "ok" if levels <= {"ok"} else "warning"
+    return {"status": worst, "checks": [check(one) for one in found]}
 
 
 def entry(found: Entry) -> dict[str, Any]:
