@@ -108,7 +108,9 @@ if TYPE_CHECKING:
     from engine.operations.watching import Topic as Topic
     from engine.rules.apikeys import KeyState as KeyState
     from engine.rules.apikeys import Scope as Scope
+    from engine.rules.apikeys import check_name as check_key_name
     from engine.rules.apikeys import check_networks as check_networks
+    from engine.rules.apikeys import check_scopes as check_key_scopes
     from engine.rules.breaker import BreakerState as BreakerState
     from engine.rules.canonical import ChainResult as ChainResult
     from engine.rules.durations import compact_duration as compact_duration
@@ -136,6 +138,7 @@ if TYPE_CHECKING:
     from engine.rules.playbook import page as playbook_page
     from engine.rules.redact import Redactor as Redactor
     from engine.rules.scopes import scope_of as scope_of
+    from engine.rules.scopes import unknown_target as unknown_target
     from engine.rules.states import TRANSITIONS as TRANSITIONS
     from engine.rules.states import accepts as accepts
     from engine.rules.states import why_not as why_not
@@ -159,6 +162,8 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "api_key_created_shape",
     "api_key_shape",
     "attempt_shape",
+    "check_key_name",
+    "check_key_scopes",
     "check_message",
     "check_shape",
     "complete_filter",
@@ -256,7 +261,13 @@ _HOMES = {
     "engine.operations.situation": ("Owner", "Situation"),
     "engine.operations.sorting": ("SortedPage",),
     "engine.operations.watching": ("ChangeFeed", "Topic"),
-    "engine.rules.apikeys": ("KeyState", "Scope", "check_networks"),
+    "engine.rules.apikeys": (
+        "KeyState",
+        "Scope",
+        "check_key_name=check_name",
+        "check_key_scopes=check_scopes",
+        "check_networks",
+    ),
     "engine.rules.breaker": ("BreakerState",),
     "engine.rules.canonical": ("ChainResult",),
     "engine.rules.durations": (
@@ -283,7 +294,7 @@ _HOMES = {
     "engine.rules.orders": ("Order", "Place", "place_of"),
     "engine.rules.playbook": ("PlaybookPage=Page", "playbook_page=page"),
     "engine.rules.redact": ("Redactor",),
-    "engine.rules.scopes": ("scope_of",),
+    "engine.rules.scopes": ("scope_of", "unknown_target"),
     "engine.rules.states": ("TRANSITIONS", "accepts", "why_not"),
     "engine.rules.text": ("safe_block", "safe_line", "suggest"),
     "engine.store.lanes": ("Lane",),
