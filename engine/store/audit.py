@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.rules.canonical import GENESIS, canonical_json, entry_hash
 from engine.rules.durations import rfc3339
@@ -19,6 +19,8 @@ WITH_TEXT = "audit.with_text"
 """What `walk` can leave out by itself."""
 
 _HEAD = "audit.head"
+Row = tuple[int, bytes, bytes]
+"""A row as it is stored: number, body, hash."""
 
 
 class Stored(NamedTuple):
@@ -47,9 +49,8 @@ class Span(NamedTuple):
 
 
 def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> int:
-    """Chain one entry to the head, in the transaction of the act itself; return its number."""
-    seq, prev = tx.memo.get(_HEAD) or head(tx)
-    seq += 1
+    """Chain one entry to the recorded head, in the transaction of the act itself; return its number."""
+    seq, prev = upcoming(tx)
     body = canonical_json(
         {
             "action": action,
@@ -64,7 +65,26 @@ def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: M
     digest = entry_hash(body)
     tx.run("audit.append", {"seq": seq, "body": body, "hash": digest})
     tx.memo[_HEAD] = (seq, digest)  # the next entry of this transaction need not ask
+    tx.last[_HEAD] = _record
     return seq
+
+
+def upcoming(tx: Tx) -> tuple[int, str]:
+    """Return (seq, prev) of the entry that would be appended next."""
+    seq, prev = tx.memo.get(_HEAD) or tx.row("audit.next") or head(tx)
+    return seq + 1, prev
+
+
+def _record(tx: Tx) -> None:
+    """Keep the head beside the log. One write a part of a transaction, on a page that a message's counts dirty too."""
+    seq, digest = tx.memo[_HEAD]
+    if not tx.run("audit.record", {"seq": seq, "hash": digest}):
+        tx.run("audit.record_anew", {"seq": seq, "hash": digest})
+
+
+def recorded(tx: Tx) -> tuple[int, str] | None:
+    """Return (seq, hash) of the head as it was recorded beside the log; None when somebody took that away."""
+    return tx.row("audit.recorded")
 
 
 def head(tx: Tx) -> tuple[int, str]:
@@ -82,7 +102,52 @@ def walk(tx: Tx, span: Span, conditions: Sequence[tuple[str, str]], *, upwards: 
         clauses.append(tx.text(name).format(f":v{number}"))
     order = "ORDER BY seq ASC" if upwards else "ORDER BY seq DESC"
     sql = " ".join((tx.text("audit.walk"), " AND ".join(clauses), order))
-    return [Stored(*row) for row in tx.search(sql, params)]
+    return [_stored(row) for row in tx.search(sql, params)]
+
+
+def _stored(row: tuple[Any, ...]) -> Stored:
+    """A log that somebody tampered with must still be shown, text or not."""
+    return Stored(row[0], row[1].decode(errors="replace"), row[2].decode(errors="replace"))
+
+
+def slice_of(tx: Tx, span: Span) -> list[Row]:
+    """Return the first thousand rows of a span, byte for byte."""
+    return tx.rows("audit.slice", {"after": span.after, "before": span.before})
+
+
+def get(tx: Tx, seq: int) -> Stored | None:
+    """Return one entry."""
+    row = tx.row("audit.entry", {"seq": seq})
+    return _stored(row) if row else None
+
+
+def newest_of(tx: Tx, action: str) -> Stored | None:
+    """Return the newest entry of one of the rare actions."""
+    row = tx.row("audit.newest_of", {"action": action})
+    return _stored(row) if row else None
+
+
+def bounds(tx: Tx, mark: int) -> tuple[int, int | None]:
+    """Return how many entries stand at or below `mark`, and the lowest number of all; None of an empty log."""
+    row = tx.row("audit.bounds", {"mark": mark})
+    assert row is not None, "an aggregate has one row"
+    return row[0], row[1]
+
+
+def schema(tx: Tx) -> list[tuple[str, str, str]]:
+    """Return (type, name, definition) of the table and of everything that hangs on it."""
+    return tx.rows("audit.schema")
+
+
+def mark_pruned(tx: Tx, seq: int) -> None:
+    """Say that the entries up to `seq` were archived; from then on they may be deleted."""
+    tx.run("audit.mark_pruned", {"seq": seq})
+
+
+def delete_pruned(tx: Tx, mark: int) -> int:
+    """Delete up to 500 entries that were archived, the oldest first; return how many went."""
+    return tx.run("audit.delete_pruned", {"mark": mark})
+
 
 
 def _like(word: str) -> str:
@@ -93,13 +158,13 @@ def _like(word: str) -> str:
 def of_subject(tx: Tx, subject: str, span: Span, n: int, *, upwards: bool) -> list[Stored]:
     """Return up to `n` entries about one thing, newest first; upwards: oldest first."""
     params = {"subject": subject, "after": span.after, "before": span.before, "n": n}
-    return [Stored(*row) for row in tx.rows("audit.of_subject_up" if upwards else "audit.of_subject", params)]
+    return [_stored(row) for row in tx.rows("audit.of_subject_up" if upwards else "audit.of_subject", params)]
 
 
 def of_action(tx: Tx, action: str, span: Span, n: int, *, upwards: bool) -> list[Stored]:
     """Return up to `n` entries of one of the rare actions, newest first; upwards: oldest first."""
     params = {"action": action, "after": span.after, "before": span.before, "n": n}
-    return [Stored(*row) for row in tx.rows("audit.of_action_up" if upwards else "audit.of_action", params)]
+    return [_stored(row) for row in tx.rows("audit.of_action_up" if upwards else "audit.of_action", params)]
 
 
 def rare_actions(tx: Tx) -> list[str]:

@@ -153,13 +153,15 @@ class Database:
             if not alone:
                 connection.execute("SAVEPOINT one")
             try:
-                good.append((request, request.work(tx)))
+                result = request.work(tx)
+                tx.end_part()
+                good.append((request, result))
             except BaseException as error:
                 if not isinstance(error, Exception) or not connection.in_transaction or _is_sqlites(error):
                     raise  # the whole transaction is gone or suspect: nobody's work is stored
                 if not alone:
                     connection.execute("ROLLBACK TO one")
-                    tx.memo.clear()
+                tx.forget_part()
                 request.settle(None, error)
             if not alone:
                 connection.execute("RELEASE one")

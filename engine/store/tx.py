@@ -17,14 +17,26 @@ class Tx:
     """A transaction in progress: named statements with parameters by name. Never outlives the call it was given to.
 
     memo: what was read or written in this transaction and need not be read again; emptied when a part is rolled back.
+    last: what is written once at the end of a part, however often it was asked for, by name; emptied likewise.
     """
 
-    __slots__ = ("_connection", "_queries", "memo")
+    __slots__ = ("_connection", "_queries", "last", "memo")
 
     def __init__(self, connection: sqlite3.Connection, queries: Queries) -> None:
         self._connection = connection
         self._queries = queries
         self.memo: dict[str, Any] = {}
+        self.last: dict[str, Callable[[Tx], None]] = {}
+
+    def end_part(self) -> None:
+        """Write what was left for the end."""
+        while self.last:
+            self.last.popitem()[1](self)
+
+    def forget_part(self) -> None:
+        """The part was rolled back: nothing that is known of it holds any more."""
+        self.memo.clear()
+        self.last.clear()
 
     def run(self, name: str, params: Params = {}) -> int:  # noqa: B006 - never written to
         """Execute; return how many rows changed."""

@@ -1,11 +1,47 @@
 -- head: the newest entry; the next one is chained to it.
 SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1;
 
+-- next: what the next entry is chained to: the head that was recorded, not the last row that is there. So a tail that
+-- was cut off stays a gap, and a last entry that was written anew is not followed. Behind rows that were put in.
+SELECT max(c.n, coalesce((SELECT max(seq) FROM audit), 0)), c.word FROM counts AS c WHERE c.name = 'audit_head';
+
 -- append: in the transaction of the act itself.
 INSERT INTO audit (seq, body, hash) VALUES (:seq, :body, :hash);
 
+-- recorded: the head as it was written beside the log.
+SELECT n, word FROM counts WHERE name = 'audit_head';
+
+-- record: the head, in the transaction of the entries up to it.
+UPDATE counts SET n = :seq, word = :hash WHERE name = 'audit_head';
+
+-- record_anew: somebody took the row away.
+INSERT INTO counts (name, n, word) VALUES ('audit_head', :seq, :hash);
+
+-- bounds: how many entries stand where the archived ones stood, and the lowest number of all.
+SELECT (SELECT count(*) FROM audit WHERE seq <= :mark), (SELECT min(seq) FROM audit);
+
+-- entry: one of them.
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit WHERE seq = :seq;
+
+-- slice: entries as they are stored, byte for byte: what was tampered with need not be text any more.
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
+ WHERE seq > :after AND seq < :before ORDER BY seq LIMIT 1000;
+
+-- newest_of: the newest entry of one of the rare actions.
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
+ WHERE action NOT IN ('message.queued', 'message.delivered') AND action = :action ORDER BY seq DESC LIMIT 1;
+
+-- schema: the table and what guards it.
+SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'audit' AND sql IS NOT NULL ORDER BY name LIMIT 100;
+
+-- mark_pruned: in the transaction of the entry that says so; the trigger lets go of what is not above it.
+UPDATE meta SET value = CAST(:seq AS TEXT) WHERE key = 'audit_pruned_seq';
+
+-- delete_pruned: a slice of what was archived.
+DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE seq <= :mark ORDER BY seq LIMIT 500);
+
 -- walk: a span of the log by number, with conditions behind it.
-SELECT seq, body, hash FROM audit WHERE;
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit WHERE;
 
 -- by_actor: who did it, row by row.
 actor = {0};
@@ -20,20 +56,20 @@ at <= {0};
 body LIKE {0} ESCAPE '\';
 
 -- of_subject: what happened to one thing, newest first.
-SELECT seq, body, hash FROM audit
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
  WHERE subject = :subject AND seq > :after AND seq < :before ORDER BY seq DESC LIMIT :n;
 
 -- of_subject_up: the same, oldest first.
-SELECT seq, body, hash FROM audit
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
  WHERE subject = :subject AND seq > :after AND seq < :before ORDER BY seq LIMIT :n;
 
 -- of_action: one of the rare actions, newest first.
-SELECT seq, body, hash FROM audit
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
  WHERE action NOT IN ('message.queued', 'message.delivered') AND action = :action AND seq > :after AND seq < :before
  ORDER BY seq DESC LIMIT :n;
 
 -- of_action_up: the same, oldest first.
-SELECT seq, body, hash FROM audit
+SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
  WHERE action NOT IN ('message.queued', 'message.delivered') AND action = :action AND seq > :after AND seq < :before
  ORDER BY seq LIMIT :n;
 
