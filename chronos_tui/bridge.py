@@ -99,6 +99,8 @@ if TYPE_CHECKING:
     from engine.operations.shapes import detail as detail_shape
     from engine.operations.shapes import entry as entry_shape
     from engine.operations.shapes import hold as hold_shape
+    from engine.operations.shapes import incident as incident_shape
+    from engine.operations.shapes import incident_in_full as incident_in_full_shape
     from engine.operations.shapes import message as message_shape
     from engine.operations.shapes import priority_word as priority_word
     from engine.operations.situation import Owner as Owner
@@ -159,6 +161,7 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "ConfigEntry",
     "CreatedKey",
     "ExplanationLine",
+    "PlaybookPage",
     "api_key_created_shape",
     "api_key_shape",
     "attempt_shape",
@@ -177,10 +180,13 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "format_filter",
     "get_log",
     "hold_shape",
+    "incident_in_full_shape",
+    "incident_shape",
     "load_settings",
     "load_settings_light",
     "message_shape",
     "parse_filter",
+    "playbook_page",
     "read_log",
     "resolve_target",
 ]
@@ -255,6 +261,8 @@ _HOMES = {
         "detail_shape=detail",
         "entry_shape=entry",
         "hold_shape=hold",
+        "incident_in_full_shape=incident_in_full",
+        "incident_shape=incident",
         "message_shape=message",
         "priority_word",
     ),

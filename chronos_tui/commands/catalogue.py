@@ -37,6 +37,7 @@ NOUNS = (
     Noun("holds", "holds", "show what is paused and until when"),
     Noun("target", "target", "look at targets and test them", ("list", "test", "enable")),
     Noun("audit", "audit", "the audit log", ("list", "verify", "export")),
+    Noun("incident", "incident", "what went wrong, and what to do about it", ("list", "show", "ack", "resolve")),
     Noun("config", "config", "the configuration", ("check", "show", "path", "set", "unset")),
     Noun("status", "status", "the situation: who delivers, what waits, what is wrong"),
     Noun("health", "health", "every quick check, with what to do"),
@@ -45,7 +46,7 @@ NOUNS = (
     Noun("completion", "completion", "print the completion script of a shell"),
 )  # fmt: skip
 
-LATER = frozenset({"template", "schedule", "incident", "backup", "restore", "secret", "key", "metrics", "exec", "ping"})
+LATER = frozenset({"template", "schedule", "backup", "restore", "secret", "key", "metrics", "exec", "ping"})
 """Verbs of the contract that a later version brings."""
 
 LATER_VERBS = frozenset({("audit", "checkpoint")})

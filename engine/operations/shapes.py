@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.operations.apikeys import ApiKey, Created
     from engine.operations.auditing import Entry
     from engine.operations.health import Check
+    from engine.operations.incidents import Incident
     from engine.operations.reading import Detail
 
 
@@ -163,3 +164,45 @@ def api_key_created(made: Created, now_ms: int) -> dict[str, Any]:
     head = {"id": made.key.id, "key": made.text, **{name: document[name] for name in ("name", "scopes", "expires_at")}}
     replaced = None if made.replaced is None else api_key(made.replaced, now_ms)
     return {**head, "targets": document["targets"], "networks": document["networks"], "replaces": replaced}
+
+
+def incident(found: Incident) -> dict[str, Any]:
+    """Return one incident; `alert` is the uid of the message that tells of it, null where none does."""
+    return {
+        "id": found.id,
+        "kind": found.kind,
+        "subject": found.subject,
+        "detail": found.detail,
+        "severity": found.severity,
+        "state": found.state,
+        "count": found.count,
+        "first_at": stamp(found.first_ms),
+        "last_at": stamp(found.last_ms),
+        "note": found.note,
+        "changed_at": stamp(found.changed_ms),
+        "changed_by": found.changed_by,
+        "alert": found.alert_uid,
+    }
+
+
+def incident_in_full(found: Incident, story: Iterable[Entry]) -> dict[str, Any]:
+    """Return one incident with what the audit log tells of it, oldest first, and its page of the playbook."""
+    from engine.rules import playbook
+
+    page = playbook.page(found.kind)
+    return {
+        **incident(found),
+        "story": [entry(one) for one in story],
+        "playbook": None
+        if page is None
+        else {
+            "title": page.title,
+            "severity": page.severity.value,
+            "subject": page.subject,
+            "means": page.means,
+            "check": list(page.check),
+            "act": list(page.act),
+            "rule": page.rule,
+            "source": page.source,
+        },
+    }
