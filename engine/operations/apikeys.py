@@ -141,11 +141,11 @@ def rotate(context: Context, word: str, *, overlap_ms: int) -> Created:
 
     def work(tx: Tx) -> tuple[ApiKey, ApiKey]:
         if not apikeys.replace(tx, old.id, row.id, ends_ms):
-            _replaceable(_get(tx, old.id))
+            _replaceable(get(tx, old.id))
         detail = {"name": old.name, "successor": row.id, "ends_at": rfc3339(ends_ms)}
         audit.append(tx, now_ms, context.actor, "key.rotated", f"key:{old.id}", detail)
         new = _store(tx, context, row, {"replaces": old.id})
-        return new, _get(tx, old.id)
+        return new, get(tx, old.id)
 
     new, replaced = context.database.write(work)
     return Created(new, text, replaced)
@@ -165,7 +165,7 @@ def revoke(context: Context, word: str) -> ApiKey:
             raise NotPossible(f"key {found.id} ({found.name}) was revoked before, by {found.revoked_by}")
         detail = {"name": found.name, "uses": found.uses}
         audit.append(tx, now_ms, context.actor, "key.revoked", f"key:{found.id}", detail)
-        return _get(tx, found.id)
+        return get(tx, found.id)
 
     return context.database.write(work)
 
@@ -218,7 +218,7 @@ def _store(tx: Tx, context: Context, row: apikeys.NewRow, more: dict[str, object
         **more,
     }
     audit.append(tx, now_ms, context.actor, "key.created", f"key:{row.id}", detail)
-    return _get(tx, row.id)
+    return get(tx, row.id)
 
 
 def _checked_targets(context: Context, names: Sequence[str]) -> tuple[str, ...]:
@@ -247,14 +247,15 @@ def _found(tx: Tx, word: str) -> ApiKey:
         return _key(row)
     in_force = apikeys.in_force(tx, word)
     if in_force is not None:
-        return _get(tx, in_force)
+        return get(tx, in_force)
     former = apikeys.of_name(tx, word)
     if former:
         raise NotFound(f"no key called {word} is in force any more; by id: {', '.join(former[:5])}")
     raise NotFound(f"no API key {word!r:.70}; 'chronos key list' names them")
 
 
-def _get(tx: Tx, key_id: str) -> ApiKey:
+def get(tx: Tx, key_id: str) -> ApiKey:
+    """Return the key of an id that is known to exist."""
     row = apikeys.one(tx, key_id)
     assert row is not None, "keys are never deleted"
     return _key(row)
