@@ -69,6 +69,12 @@ def document(status: int, request_id: str) -> tuple[list[tuple[str, str]], bytes
 class Parser(HTTPRequestParser):  # type: ignore[misc]
     """One request. `adj` carries our `limits` and `budget` besides waitress' settings."""
 
+    error: Error | None
+    body_rcv: Any
+    version: str
+    path = ""
+    """Until one is read: waitress names it when a client leaves, also one whose request had none."""
+
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)
         self._limits: Limits = adj.limits
