@@ -9,6 +9,7 @@ from engine.showing import Showing
 
 if TYPE_CHECKING:
     from engine.operations.apikeys import ApiKey, Created
+    from engine.operations.inbound import Event, SourceState
     from engine.operations.incidents import Incident
     from engine.rules.apikeys import Scope
 
@@ -84,3 +85,37 @@ class Keeping(Showing):
         from engine.operations import incidents
 
         return incidents.resolve(self.context, number, note)
+
+    # Incoming events
+
+    def sources(self) -> list[SourceState]:
+        """Every configured source, what came from it and why something was refused."""
+        from engine.operations import inbound
+
+        return inbound.sources(self.context)
+
+    def source(self, name: str) -> SourceState:
+        """One source. Raises NotFound."""
+        from engine.operations import inbound
+
+        return inbound.source(self.context, name)
+
+    def events(self, source: str | None = None, *, limit: int = 50, before: int | None = None) -> list[Event]:
+        """Accepted events, newest first, without bodies. Raises NotFound for an unknown source."""
+        from engine.operations import inbound
+
+        return inbound.events(self.context, source, limit=limit, before=before)
+
+    def event(self, number: int) -> Event:
+        """One accepted event with its body. Raises NotFound."""
+        from engine.operations import inbound
+
+        return inbound.event(self.context, number)
+
+    def event_replay(self, number: int, *, target: str | None = None) -> str:
+        """Make a message of a kept event once more; return its uid. Raises NotFound, NotPossible, BadInput."""
+        from engine.operations import inbound
+
+        uid = inbound.replay(self.context, number, target=target)
+        self._wake()
+        return uid

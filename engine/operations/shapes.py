@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.operations.apikeys import ApiKey, Created
     from engine.operations.auditing import Entry
     from engine.operations.health import Check
+    from engine.operations.inbound import Event, SourceState
     from engine.operations.incidents import Incident
     from engine.operations.reading import Detail
 
@@ -205,4 +206,54 @@ def incident_in_full(found: Incident, story: Iterable[Entry]) -> dict[str, Any]:
             "rule": page.rule,
             "source": page.source,
         },
+    }
+
+
+def source(found: SourceState) -> dict[str, Any]:
+    """Return one source of incoming events; rejections newest first."""
+    return {
+        "name": found.name,
+        "verify": found.verify,
+        "path": found.path,
+        "target": found.deliver,
+        "secret_ok": found.secret_ok,
+        "secrets_missing": list(found.secrets_missing),
+        "accepted": found.accepted,
+        "duplicates": found.duplicates,
+        "replays": found.replays,
+        "rejected": found.rejected,
+        "failed": found.failed,
+        "last_accepted_at": stamp(found.last_accepted_ms),
+        "last_rejected_at": stamp(found.last_rejected_ms),
+        "last_reason": found.last_reason,
+        "rejections": [
+            {
+                "reason": one.reason,
+                "remote": one.remote,
+                "detail": one.detail,
+                "first_at": stamp(one.first_ms),
+                "last_at": stamp(one.last_ms),
+                "count": one.count,
+            }
+            for one in found.rejections
+        ],
+    }
+
+
+def event(found: Event) -> dict[str, Any]:
+    """Return one accepted event without its body."""
+    return {
+        "id": found.id,
+        "source": found.source,
+        "event_id": found.event_id,
+        "received_at": stamp(found.received_ms),
+        "remote": found.remote,
+        "kind": found.kind,
+        "content_type": found.content_type,
+        "size_bytes": found.size,
+        "outcome": found.outcome,
+        "detail": found.detail,
+        "message": found.message_uid,
+        "duplicates": found.duplicates,
+        "replayed": found.replayed,
     }

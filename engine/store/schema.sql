@@ -150,6 +150,7 @@ CREATE TABLE inbound_events (
     remote       TEXT NOT NULL,
     kind         TEXT NOT NULL DEFAULT '',
     content_type TEXT NOT NULL DEFAULT '',
+    headers      TEXT NOT NULL DEFAULT '{}',
     body         BLOB,
     size         INTEGER NOT NULL,
     outcome      TEXT NOT NULL CHECK (outcome IN ('queued', 'ignored', 'failed')),
@@ -159,13 +160,15 @@ CREATE TABLE inbound_events (
     replayed     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+CREATE INDEX inbound_events_failed ON inbound_events (source, id) WHERE outcome = 'failed';
+
 CREATE UNIQUE INDEX inbound_events_id ON inbound_events (source, event_id);
 
-CREATE INDEX inbound_events_kept ON inbound_events (received_ms, id) WHERE body IS NOT NULL;
+CREATE INDEX inbound_events_kept ON inbound_events (source, received_ms, id) WHERE body IS NOT NULL;
 
 CREATE INDEX inbound_events_proof ON inbound_events (source, proof);
 
-CREATE INDEX inbound_events_received ON inbound_events (received_ms, id);
+CREATE INDEX inbound_events_received ON inbound_events (source, received_ms, id);
 
 CREATE INDEX inbound_events_source ON inbound_events (source, id);
 

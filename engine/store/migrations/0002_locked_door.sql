@@ -73,7 +73,8 @@ CREATE TABLE rate_limits (
 ) STRICT, WITHOUT ROWID;
 
 -- An event that proved who sent it. event_id: the sender's identity of it. proof: SHA-256 of what its signature covers,
--- so that an old signature under a new id is known. body: NULL once its retention has passed; the id stays known.
+-- so that an old signature under a new id is known. headers: JSON of those that a message may be made of.
+-- body: NULL once its retention has passed; the id stays known.
 CREATE TABLE inbound_events (
     id           INTEGER PRIMARY KEY,
     source       TEXT NOT NULL,
@@ -84,6 +85,7 @@ CREATE TABLE inbound_events (
     remote       TEXT NOT NULL,
     kind         TEXT NOT NULL DEFAULT '',
     content_type TEXT NOT NULL DEFAULT '',
+    headers      TEXT NOT NULL DEFAULT '{}',
     body         BLOB,
     size         INTEGER NOT NULL,
     outcome      TEXT NOT NULL CHECK (outcome IN ('queued', 'ignored', 'failed')),
@@ -95,8 +97,9 @@ CREATE TABLE inbound_events (
 CREATE UNIQUE INDEX inbound_events_id ON inbound_events (source, event_id);
 CREATE INDEX inbound_events_proof ON inbound_events (source, proof);
 CREATE INDEX inbound_events_source ON inbound_events (source, id);
-CREATE INDEX inbound_events_kept ON inbound_events (received_ms, id) WHERE body IS NOT NULL;
-CREATE INDEX inbound_events_received ON inbound_events (received_ms, id);
+CREATE INDEX inbound_events_failed ON inbound_events (source, id) WHERE outcome = 'failed';
+CREATE INDEX inbound_events_kept ON inbound_events (source, received_ms, id) WHERE body IS NOT NULL;
+CREATE INDEX inbound_events_received ON inbound_events (source, received_ms, id);
 
 -- Why requests were refused: a repeat is one row and a counter, and a source keeps a bounded number of rows.
 CREATE TABLE inbound_rejections (
