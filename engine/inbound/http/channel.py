@@ -12,7 +12,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
-from engine.inbound.http import parsing
+from engine.inbound.http import incoming
 from engine.inbound.http.limits import Limits
 from engine.inbound.http.remote import remote
 
@@ -50,7 +50,7 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         error: Error = self.request.error
-        headers, body = parsing.document(error.code, self.channel.request_id)
+        headers, body = incoming.document(error.code, self.channel.request_id)
         self.status = f"{error.code} {error.reason}"
         self.response_headers.extend(headers)
         self.set_close_on_finish()
@@ -66,12 +66,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     """
 
     connected: bool
-    request: parsing.Parser | None
-    requests: list[parsing.Parser]
+    request: incoming.Parser | None
+    requests: list[incoming.Parser]
     will_close: bool
     task_class = _Task
     error_task_class = _ErrorTask
-    parser_class = parsing.Parser
+    parser_class = incoming.Parser
 
     def __init__(self, server: Server, sock: socket.socket, addr: tuple[Any, ...], adj: Any, map: Any = None) -> None:  # noqa: A002 - waitress' name
         self.limits: Limits = adj.limits
@@ -191,8 +191,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             if self.request is None or self.requests:
                 return
             self.request.close()
-            late = parsing.Parser(self.adj)
-            late.error = parsing.Refusal(408)
+            late = incoming.Parser(self.adj)
+            late.error = incoming.Refusal(408)
             late.version = "1.1"
             self.request = None
             self.requests.append(late)

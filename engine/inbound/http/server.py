@@ -19,7 +19,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from engine.host.listening import BACKLOG, Listener
 from engine.host.log import Log
-from engine.inbound.http import parsing
+from engine.inbound.http import incoming
 from engine.inbound.http.channel import Channel
 from engine.inbound.http.limits import Budget, Limits
 from engine.inbound.http.remote import UNIX
@@ -221,7 +221,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         return True
 
     def _turn_away(self, sock: socket.socket) -> None:
-        headers, body = parsing.document(503, "")
+        headers, body = incoming.document(503, "")
         if self.tls is None:
             headers = [*headers, ("Connection", "close"), ("Content-Length", str(len(body)))]
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
