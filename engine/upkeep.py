@@ -74,4 +74,6 @@ class Upkeep:
 
 def chores() -> tuple[tuple[int, Chore], ...]:
     """Return what an owner does besides delivering."""
-    return ()
+    from engine.operations import gate
+
+    return ((gate.FLUSH_EVERY_S, gate.flush_gate),)

@@ -38,6 +38,7 @@ NOUNS = (
     Noun("target", "target", "look at targets and test them", ("list", "test", "enable")),
     Noun("audit", "audit", "the audit log", ("list", "verify", "export")),
     Noun("incident", "incident", "what went wrong, and what to do about it", ("list", "show", "ack", "resolve")),
+    Noun("key", "key", "API keys for programs that use the HTTP API", ("create", "list", "rotate", "revoke")),
     Noun("config", "config", "the configuration", ("check", "show", "path", "set", "unset")),
     Noun("status", "status", "the situation: who delivers, what waits, what is wrong"),
     Noun("health", "health", "every quick check, with what to do"),
@@ -46,7 +47,7 @@ NOUNS = (
     Noun("completion", "completion", "print the completion script of a shell"),
 )  # fmt: skip
 
-LATER = frozenset({"template", "schedule", "backup", "restore", "secret", "key", "metrics", "exec", "ping"})
+LATER = frozenset({"template", "schedule", "backup", "restore", "secret", "metrics", "exec", "ping"})
 """Verbs of the contract that a later version brings."""
 
 LATER_VERBS = frozenset({("audit", "checkpoint")})

@@ -337,7 +337,7 @@ class Gate:
         return self._context.clock.now_ms()
 
 
-def flush(context: Context) -> None:
+def flush_gate(context: Context) -> None:
     """Write down what this process's gate counted, where it has one. For the upkeep thread."""
     gate = context.kept.get(KEPT)
     if isinstance(gate, Gate):
