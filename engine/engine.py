@@ -204,12 +204,12 @@ class Engine(Keeping):
     def _open_channel(self, spec: TargetSpec) -> Channel:
         from engine.channels import registry
         from engine.channels.base import ChannelContext
-        from engine.host import secrets_env
+        from engine.operations import secrets
 
         settings = self.settings
         context = ChannelContext(
             smtp=settings.smtp,
-            secret=lambda reference: secrets_env.lookup(reference, self._env, self._on_secret),
+            secret=lambda reference: secrets.look_up(self.context, reference),
             allow_private=bool(settings.security.get("allow_private_targets", False)),
             data_dir=str(self.paths.data_dir),
             now_ms=self.context.clock.now_ms,

@@ -10,11 +10,13 @@ ChronosError                     1   failed
 │   ├── DatabaseBusy
 │   ├── DeadlineExceeded
 │   ├── StorageFull
-│   └── Degraded
+│   ├── Degraded
+│   └── VaultLocked              75  the root key cannot be had now: a locked keyring, no passphrase, a key that is away
 ├── ConfigError                 78   one or more Problems, each with its place
 ├── DatabaseUnusable             1   damaged, foreign, or written by a newer Chronos
 ├── AlreadyOwned                 5   another process delivers on this data directory
 ├── SecretMissing               78   a `secret:NAME` that nothing provides
+├── VaultDamaged                 1   what the vault stores does not open under its key: changed, swapped or put back
 └── DeliveryError                1   what a channel says when a message was not accepted
 
 The number is the exit code of design contract "Exit codes". The text of an error is one line: what is wrong, where, and
@@ -84,6 +86,14 @@ class StorageFull(TryAgain):
 
 class Degraded(TryAgain):
     """A write did not reach the disk; nothing more is acknowledged until the database was rewritten."""
+
+
+class VaultLocked(TryAgain):
+    """The root key cannot be had now. The text says what the operator has to do; then the same call succeeds."""
+
+
+class VaultDamaged(ChronosError):
+    """What the vault stores does not open under its key: it was changed, swapped, or put back from an older copy."""
 
 
 class DatabaseUnusable(ChronosError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from engine.errors import ChronosError, DeliveryError, Sent
+from engine.errors import ChronosError, DeliveryError, Sent, TryAgain
 from engine.model import DELIVERED, Delivery, Outcome, Receipt, TargetSpec
 
 if TYPE_CHECKING:
@@ -193,6 +193,8 @@ class SenderPool:
     def _deliver(self, delivery: Delivery) -> Outcome:
         try:
             entry = self._enter(delivery.target)
+        except TryAgain as error:  # a vault whose keyring is locked: the operator unlocks it, and nothing was wrong
+            return Outcome(Sent.NO, _clean(str(error)))
         except ChronosError as error:  # a secret or a channel that is not there
             return Outcome(Sent.MISCONFIGURED, _clean(str(error)))
         except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
