@@ -11,11 +11,93 @@ if TYPE_CHECKING:
     from engine.operations.apikeys import ApiKey, Created
     from engine.operations.inbound import Event, SourceState
     from engine.operations.incidents import Incident
+    from engine.operations.recovery import RecoveryKit
+    from engine.operations.secrets import SecretCheck, SecretInfo
+    from engine.operations.vault import Provider, VaultState
     from engine.rules.apikeys import Scope
 
 
 class Keeping(Showing):
     """What an operator keeps locked. Every method may be called from any thread, in any process."""
+
+    # The vault and its secrets
+
+    def vault(self) -> VaultState | None:
+        """What the vault is, without opening it; None before one was made."""
+        from engine.operations import vault
+
+        return vault.state(self.context)
+
+    def vault_trouble(self, provider: Provider) -> str | None:
+        """Why a root key cannot lie there on this machine, in one sentence; None when it can."""
+        from engine.operations import rotating
+
+        return rotating.trouble(self.context, provider)
+
+    def vault_create(self, provider: Provider, *, passphrase: str | None = None) -> VaultState:
+        """Make the vault; see operations.rotating.create."""
+        from engine.operations import rotating
+
+        return rotating.create(self.context, provider, passphrase=passphrase)
+
+    def vault_open(self, passphrase: str | None = None) -> None:
+        """Open the vault for this process, with a passphrase that was typed. Raises VaultLocked, VaultDamaged."""
+        from engine.operations import vault
+
+        vault.open_with(self.context, passphrase)
+
+    def vault_closed(self) -> str | None:
+        """Why the vault cannot be opened now, in one sentence; None when it can or there is none. May take 5 s."""
+        from engine.operations import vault
+
+        return vault.reachable(self.context)
+
+    def vault_rotate(self, *, provider: Provider | None = None, passphrase: str | None = None) -> VaultState:
+        """Give the vault a new root key and a new data key; see operations.rotating.rotate."""
+        from engine.operations import rotating
+
+        return rotating.rotate(self.context, provider=provider, passphrase=passphrase)
+
+    def recovery_kit(self, *, passphrase: str | None = None) -> RecoveryKit:
+        """The root key wrapped under a passphrase that is shown once; see operations.recovery.make_kit."""
+        from engine.operations import recovery
+
+        return recovery.make_kit(self.context, passphrase=passphrase)
+
+    def recover(self, kit: str, passphrase: str, provider: Provider) -> VaultState:
+        """Bring the root key of a kit to a provider here; see operations.recovery.import_kit."""
+        from engine.operations import recovery
+
+        done = recovery.import_kit(self.context, kit, passphrase, provider)
+        self._secrets_changed()
+        return done
+
+    def secrets(self) -> list[SecretInfo]:
+        """Every secret of the vault by name and age, and those that the configuration names; never a value."""
+        from engine.operations import secrets
+
+        return secrets.listing(self.context)
+
+    def secret_set(self, name: str, value: str) -> SecretInfo:
+        """Seal a value under a name, in place of the one before. Raises BadInput, NotPossible."""
+        from engine.operations import secrets
+
+        done = secrets.set_secret(self.context, name, value)
+        self._secrets_changed()
+        return done
+
+    def secret_delete(self, name: str) -> None:
+        """Forget a secret. Raises NotFound."""
+        from engine.operations import secrets
+
+        secrets.delete_secret(self.context, name)
+        self._secrets_changed()
+
+    def secrets_check(self) -> list[SecretCheck]:
+        """Open every secret and say of each whether it can be; see operations.secrets.check."""
+        from engine.operations import secrets
+
+        return secrets.check(self.context)
 
     def _secrets_changed(self) -> None:
         """Channels of this process that are open hold the old value."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engine.operations.inbound import Event, SourceState
     from engine.operations.incidents import Incident
     from engine.operations.reading import Detail
+    from engine.operations.secrets import SecretCheck, SecretInfo
+    from engine.operations.vault import VaultState
 
 
 def stamp(at_ms: int | None) -> str | None:
@@ -256,4 +258,33 @@ def event(found: Event) -> dict[str, Any]:
         "message": found.message_uid,
         "duplicates": found.duplicates,
         "replayed": found.replayed,
+    }
+
+
+def secret(found: SecretInfo) -> dict[str, Any]:
+    """Return one secret, without its value."""
+    return {
+        "name": found.name,
+        "where": found.where,
+        "version": found.version,
+        "updated_at": stamp(found.updated_ms),
+        "used_by": list(found.used_by),
+    }
+
+
+def secret_check(found: SecretCheck) -> dict[str, Any]:
+    """Return whether one secret can be had."""
+    return {"name": found.name, "where": found.where, "ok": found.ok, "problem": found.problem or None}
+
+
+def vault(found: VaultState | None) -> dict[str, Any] | None:
+    """Return what is known of the vault without a key; null before there is one."""
+    if found is None:
+        return None
+    return {
+        "provider": found.provider.value,
+        "root_id": found.root_id,
+        "key_version": found.key_version,
+        "created_at": stamp(found.created_ms),
+        "rotated_at": stamp(found.rotated_ms),
     }
