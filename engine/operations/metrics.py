@@ -81,10 +81,12 @@ def of_outbox(context: Context) -> list[Family]:
     versions = (("version", __version__), ("python", platform.python_version()))
     opened = {name: float((spec.lane or name) not in now.troubles) for name, spec in context.settings.targets.items()}
     worst = Counter(str(one.severity) for one in incidents.listing(context, limit=_MOST_INCIDENTS))
-    families = [
+    return [
         Family("chronos_build_info", "gauge", "Always 1; what runs is in the labels.", (Sample(1, versions),)),
         labelled("gauge", "chronos_outbox_messages", "Messages by state.", "state", now.counts),
-        gauge("chronos_outbox_oldest_due_seconds", "How long the message that waits longest is overdue.", late_ms / 1000),
+        gauge(
+            "chronos_outbox_oldest_due_seconds", "How long the message that waits longest is overdue.", late_ms / 1000
+        ),
         labelled("gauge", "chronos_target_open", "1 where messages may leave, 0 where not.", "target", opened),
         gauge("chronos_holds", "Holds in force.", len(now.holds)),
         labelled(
@@ -97,7 +99,6 @@ def of_outbox(context: Context) -> list[Family]:
         gauge("chronos_audit_entries", "Number of the audit log's last entry.", now.audit_seq),
         gauge("chronos_degraded", "1 after a write failed: nothing is taken.", now.degraded),
     ]
-    return families
 
 
 def of_attempts(attempts: Mapping[str, int]) -> list[Family]:

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput, NotFound, NotPossible
-from engine.inbound.http import parsing
 from engine.inbound.http.calls import Call, Reply
 from engine.inbound.http.models import AttachmentIn, MessageIn, MessagesQuery
 from engine.inbound.http.problems import FORBIDDEN, NOT_FOUND, Fault, Problem, invalid
+from engine.inbound.http.reading import pointer
 from engine.model import Attachment, Message, NewMessage, OnUncertain, Priority
 from engine.operations import acts, reading, shapes
 from engine.operations.acts import Action
@@ -46,7 +46,9 @@ def _check_target(call: Call, target: str) -> None:
     try:
         resolve(call.context.settings, target)
     except NotFound as error:
-        raise Problem(NOT_FOUND, str(error), (Fault("pointer", "#/target", "no target or route of that name"),)) from None
+        raise Problem(
+            NOT_FOUND, str(error), (Fault("pointer", "#/target", "no target or route of that name"),)
+        ) from None
     except (BadInput, NotPossible) as error:
         raise invalid(Fault("pointer", "#/target", str(error))) from error
 
@@ -65,7 +67,7 @@ def _checked(call: Call, given: MessageIn) -> NewMessage:
             try:
                 check_headers([(name, value)], channel=spec.channel)
             except BadInput as error:
-                faults.append(Fault("pointer", parsing.pointer(("headers", name)), str(error)))
+                faults.append(Fault("pointer", pointer(("headers", name)), str(error)))
     if given.expires_at is not None and given.expires_at <= max(call.context.clock.now_ms(), given.not_before or 0):
         faults.append(Fault("pointer", "#/expires_at", "is over before the message could be sent"))
     if faults:
@@ -108,7 +110,7 @@ def _attachment(number: int, given: AttachmentIn, faults: list[Fault]) -> Attach
         content = binascii.a2b_base64(given.content_base64, strict_mode=True)
     except ValueError:  # binascii.Error is one; so is text beyond ASCII
         words = "is not base64 (RFC 4648, section 4, padded, no line ends)"
-        faults.append(Fault("pointer", parsing.pointer(("attachments", number, "content_base64")), words))
+        faults.append(Fault("pointer", pointer(("attachments", number, "content_base64")), words))
     return Attachment(given.name, given.content_type, content)
 
 

@@ -9,7 +9,6 @@ from engine.rules.apikeys import Scope
 
 if TYPE_CHECKING:
     from engine.operations.gate import Caller
-
     from engine.operations.health import Check
 
 
@@ -35,6 +34,16 @@ class Gatekeeper(Protocol):
     def admit(self, authorization: str | None, remote: str, scope: Scope) -> Caller:
         """Return who it is, or raise operations.gate.Refused."""
 
+    def knock(self, remote: str) -> None:
+        """Count a request that shows no key, or raise operations.gate.Refused."""
+
+    def failed(self, remote: str) -> None:
+        """Count an event that was refused."""
+
     @property
-    def counters(self) -> Mapping[str, int]:
-        """`kdf_runs`, and how often was refused, by reason."""
+    def kdf_runs(self) -> int:
+        """How often a key was verified the slow way."""
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Reason → how many requests were refused for it."""
