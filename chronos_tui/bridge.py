@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from engine.errors import NotPossible as NotPossible
     from engine.errors import StorageFull as StorageFull
     from engine.errors import TryAgain as TryAgain
+    from engine.errors import VaultDamaged as VaultDamaged
+    from engine.errors import VaultLocked as VaultLocked
     from engine.host.config.checks import warnings as config_warnings
     from engine.host.config.edit import set_value as set_value
     from engine.host.config.edit import unset as unset
@@ -87,25 +89,37 @@ if TYPE_CHECKING:
     from engine.operations.health import Level as Level
     from engine.operations.holding import LONGEST_MS as LONGEST_HOLD_MS
     from engine.operations.incidents import Incident as Incident
+    from engine.operations.inbound import Event as Event
+    from engine.operations.inbound import SourceState as SourceState
     from engine.operations.reading import COUNT_MOST as COUNT_MOST
     from engine.operations.reading import Detail as Detail
     from engine.operations.reading import Page as Page
     from engine.operations.reading import TargetState as TargetState
     from engine.operations.shapes import api_key as api_key_shape
     from engine.operations.shapes import api_key_created as api_key_created_shape
+    from engine.operations.recovery import RecoveryKit as RecoveryKit
+    from engine.operations.secrets import SecretCheck as SecretCheck
+    from engine.operations.secrets import SecretInfo as SecretInfo
     from engine.operations.shapes import attempt as attempt_shape
     from engine.operations.shapes import check as check_shape
     from engine.operations.shapes import content as content_shape
     from engine.operations.shapes import detail as detail_shape
     from engine.operations.shapes import entry as entry_shape
+    from engine.operations.shapes import event as event_shape
     from engine.operations.shapes import hold as hold_shape
     from engine.operations.shapes import incident as incident_shape
     from engine.operations.shapes import incident_in_full as incident_in_full_shape
     from engine.operations.shapes import message as message_shape
     from engine.operations.shapes import priority_word as priority_word
+    from engine.operations.shapes import secret as secret_shape
+    from engine.operations.shapes import secret_check as secret_check_shape
+    from engine.operations.shapes import vault as vault_shape
+    from engine.operations.shapes import source as source_shape
     from engine.operations.situation import Owner as Owner
     from engine.operations.situation import Situation as Situation
     from engine.operations.sorting import SortedPage as SortedPage
+    from engine.operations.vault import Provider as Provider
+    from engine.operations.vault import VaultState as VaultState
     from engine.operations.watching import ChangeFeed as ChangeFeed
     from engine.operations.watching import Topic as Topic
     from engine.rules.apikeys import KeyState as KeyState
@@ -176,6 +190,7 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "content_shape",
     "detail_shape",
     "entry_shape",
+    "event_shape",
     "filter_word_start",
     "format_filter",
     "get_log",
@@ -189,6 +204,10 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "playbook_page",
     "read_log",
     "resolve_target",
+    "secret_check_shape",
+    "secret_shape",
+    "vault_shape",
+    "source_shape",
 ]
 
 _HOMES = {
@@ -208,6 +227,8 @@ _HOMES = {
         "NotPossible",
         "StorageFull",
         "TryAgain",
+        "VaultDamaged",
+        "VaultLocked",
     ),
     "engine.host.config.checks": ("config_warnings=warnings",),
     "engine.host.config.edit": ("set_value", "unset"),
@@ -251,7 +272,10 @@ _HOMES = {
     "engine.operations.health": ("Check", "Level"),
     "engine.operations.holding": ("LONGEST_HOLD_MS=LONGEST_MS",),
     "engine.operations.incidents": ("Incident",),
+    "engine.operations.inbound": ("Event", "SourceState"),
     "engine.operations.reading": ("COUNT_MOST", "Detail", "Page", "TargetState"),
+    "engine.operations.recovery": ("RecoveryKit",),
+    "engine.operations.secrets": ("SecretCheck", "SecretInfo"),
     "engine.operations.shapes": (
         "api_key_created_shape=api_key_created",
         "api_key_shape=api_key",
@@ -260,14 +284,20 @@ _HOMES = {
         "content_shape=content",
         "detail_shape=detail",
         "entry_shape=entry",
+        "event_shape=event",
         "hold_shape=hold",
         "incident_in_full_shape=incident_in_full",
         "incident_shape=incident",
         "message_shape=message",
         "priority_word",
+        "secret_check_shape=secret_check",
+        "secret_shape=secret",
+        "vault_shape=vault",
+        "source_shape=source",
     ),
     "engine.operations.situation": ("Owner", "Situation"),
     "engine.operations.sorting": ("SortedPage",),
+    "engine.operations.vault": ("Provider", "VaultState"),
     "engine.operations.watching": ("ChangeFeed", "Topic"),
     "engine.rules.apikeys": (
         "KeyState",

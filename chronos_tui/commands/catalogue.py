@@ -37,6 +37,8 @@ NOUNS = (
     Noun("holds", "holds", "show what is paused and until when"),
     Noun("target", "target", "look at targets and test them", ("list", "test", "enable")),
     Noun("audit", "audit", "the audit log", ("list", "verify", "export")),
+    Noun("source", "source", "who may send events here, and what came of them",
+         ("list", "show", "events", "event", "replay")),
     Noun("incident", "incident", "what went wrong, and what to do about it", ("list", "show", "ack", "resolve")),
     Noun("key", "key", "API keys for programs that use the HTTP API", ("create", "list", "rotate", "revoke")),
     Noun("config", "config", "the configuration", ("check", "show", "path", "set", "unset")),

@@ -23,6 +23,9 @@ from engine.store.tx import Tx
 SLICE = 500
 """Events a transaction that lose their body or are forgotten."""
 
+FLUSH_EVERY_S = 1
+RETAIN_EVERY_S = 60
+
 _MOST_SLICES = 20
 _SHOWN_REJECTIONS = 20
 _DAY_MS = 86_400_000
@@ -191,12 +194,12 @@ def replay(context: Context, number: int, *, target: str | None = None) -> str:
     return context.database.write(work)
 
 
-def flush(context: Context) -> int:
-    """Write what was counted in memory; a chore. Cheap when there is nothing."""
+def flush_counts(context: Context) -> int:
+    """Write what was counted of refusals in memory; a chore. Cheap when there is nothing."""
     return tallying.flush(context)
 
 
-def retain(context: Context) -> int:
+def retain_events(context: Context) -> int:
     """Let bodies and ids go whose time is over, in slices; return how many events lost something."""
     now_ms = context.clock.now_ms()
     names = set(context.settings.sources) | set(context.database.read(store.states))
