@@ -54,7 +54,7 @@ def make_app(
     app = falcon.App(middleware=[Reception(desk, log, {path: _allowed(methods) for path, methods in by_path.items()})])
     app.req_options.auto_parse_qs_csv = False
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = falcon.media.JSONHandler(dumps=dumps)
-    for error, handler in _error_handlers(log).items():
+    for error, handler in _error_handlers(context, log).items():
         app.add_error_handler(error, handler)
     for path, methods in by_path.items():
         app.add_route(path, Inbound(context, surface, gate) if path == INBOUND else Endpoint(desk, methods))
@@ -146,11 +146,15 @@ class Reception:
         req.context.begun_ms = context.clock.monotonic_ms()
 
     def process_resource(
-        self, req: falcon.Request, _resp: falcon.Response, _resource: object, _params: Mapping[str, str]
+        self, req: falcon.Request, resp: falcon.Response, _resource: object, _params: Mapping[str, str]
     ) -> None:
-        """Here, because falcon answers 400 to a method that it has never heard of."""
+        """Answer OPTIONS, and 405 to what the path does not take. Here, because falcon answers 400 to a method that it has never heard of."""
         allowed = self._allowed[req.uri_template or ""]
-        if req.method not in allowed:
+        if req.method == "OPTIONS":
+            resp.set_header("Allow", ", ".join(allowed))
+            resp.status = 204
+            resp.complete = True
+        elif req.method not in allowed:
             raise Problem(
                 problems.METHOD, f"this path takes {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)}
             )
@@ -164,8 +168,7 @@ class Reception:
         resp.set_header("X-Request-Id", request_id)
         caller: Caller | None = getattr(req.context, "caller", None)
         if caller is not None:
-            limit, remaining, reset_s = caller.allowance
-            _limit_headers(resp, limit, remaining, reset_s)
+            _limit_headers(resp, caller.allowance)
         now_ms = self._desk.context.clock.monotonic_ms()
         took_ms = now_ms - getattr(req.context, "begun_ms", now_ms)
         status = int(str(resp.status).split(" ", 1)[0])
@@ -185,8 +188,9 @@ class Reception:
         )
 
 
-def _limit_headers(resp: falcon.Response, limit: int, remaining: int, reset_s: int) -> None:
+def _limit_headers(resp: falcon.Response, allowance: tuple[int, int, int]) -> None:
     """The three names that clients know, and the two of draft-ietf-httpapi-ratelimit-headers-10."""
+    limit, remaining, reset_s = allowance
     resp.set_headers(
         {
             "RateLimit-Limit": str(limit),
@@ -205,9 +209,9 @@ def _request_id(req: falcon.Request) -> str:
 Handler = Callable[[falcon.Request, falcon.Response, Any, Mapping[str, Any]], None]
 
 
-def _error_handlers(log: Log) -> dict[type[Exception], Handler]:
+def _error_handlers(context: Context, log: Log) -> dict[type[Exception], Handler]:
     """Return how each error is answered. The one for Exception is the last resort of a request."""
-    from engine.operations.gate import Refused
+    from engine.operations.gate import Allowance, Refused
 
     def problem(req: falcon.Request, resp: falcon.Response, error: Problem, _params: Mapping[str, Any]) -> None:
         resp.status = error.kind.status
@@ -220,6 +224,11 @@ def _error_handlers(log: Log) -> dict[type[Exception], Handler]:
         if error.status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="chronos"'
         problem(req, resp, Problem(problems.BY_STATUS[error.status], str(error), headers=headers), params)
+        allowance = error.allowance
+        if allowance is None and error.status == 429:
+            allowance = Allowance(int(context.settings.security["rate_limit_per_hour"]), 0, error.retry_after_s or 1)
+        if allowance is not None:
+            _limit_headers(resp, allowance)
 
     def ours(req: falcon.Request, resp: falcon.Response, error: ChronosError, params: Mapping[str, Any]) -> None:
         known = problems.of_error(error)

@@ -104,7 +104,8 @@ class Problem(Exception):
 
 def invalid(*faults: Fault) -> Problem:
     """Return the 422 that names every field that is wrong."""
-    return Problem(INVALID, "; ".join(f"{one.which}: {one.detail}" for one in faults[:3]), faults)
+    words = (one.detail if one.detail.startswith(one.which) else f"{one.which}: {one.detail}" for one in faults[:3])
+    return Problem(INVALID, "; ".join(words), faults)
 
 
 def unavailable(detail: str, retry_after_s: int) -> Problem:
@@ -137,5 +138,6 @@ def of_error(error: ChronosError) -> Problem | None:
     for cls, (kind, words, retry_after_s) in _TABLE:
         if isinstance(error, cls):
             headers = {"Retry-After": str(retry_after_s)} if retry_after_s else _NONE
-            return Problem(kind, words or str(error), headers=headers)
+            faults = (Fault("pointer", "#", str(error)),) if kind is INVALID else ()
+            return Problem(kind, words or str(error), faults, headers)
     return None
