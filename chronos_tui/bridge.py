@@ -88,18 +88,18 @@ if TYPE_CHECKING:
     from engine.operations.health import Check as Check
     from engine.operations.health import Level as Level
     from engine.operations.holding import LONGEST_MS as LONGEST_HOLD_MS
-    from engine.operations.incidents import Incident as Incident
     from engine.operations.inbound import Event as Event
     from engine.operations.inbound import SourceState as SourceState
+    from engine.operations.incidents import Incident as Incident
     from engine.operations.reading import COUNT_MOST as COUNT_MOST
     from engine.operations.reading import Detail as Detail
     from engine.operations.reading import Page as Page
     from engine.operations.reading import TargetState as TargetState
-    from engine.operations.shapes import api_key as api_key_shape
-    from engine.operations.shapes import api_key_created as api_key_created_shape
     from engine.operations.recovery import RecoveryKit as RecoveryKit
     from engine.operations.secrets import SecretCheck as SecretCheck
     from engine.operations.secrets import SecretInfo as SecretInfo
+    from engine.operations.shapes import api_key as api_key_shape
+    from engine.operations.shapes import api_key_created as api_key_created_shape
     from engine.operations.shapes import attempt as attempt_shape
     from engine.operations.shapes import check as check_shape
     from engine.operations.shapes import content as content_shape
@@ -113,8 +113,8 @@ if TYPE_CHECKING:
     from engine.operations.shapes import priority_word as priority_word
     from engine.operations.shapes import secret as secret_shape
     from engine.operations.shapes import secret_check as secret_check_shape
-    from engine.operations.shapes import vault as vault_shape
     from engine.operations.shapes import source as source_shape
+    from engine.operations.shapes import vault as vault_shape
     from engine.operations.situation import Owner as Owner
     from engine.operations.situation import Situation as Situation
     from engine.operations.sorting import SortedPage as SortedPage
@@ -206,8 +206,8 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "resolve_target",
     "secret_check_shape",
     "secret_shape",
-    "vault_shape",
     "source_shape",
+    "vault_shape",
 ]
 
 _HOMES = {

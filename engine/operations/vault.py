@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import ChronosError, NotPossible, TryAgain, VaultDamaged, VaultLocked
 from engine.host import sealing
-from engine.host.rootkeys.choosing import CHOICES, Provider, root_keys
+from engine.host.rootkeys.choosing import CHOICES, root_keys
+from engine.host.rootkeys.choosing import Provider as Provider  # noqa: PLC0414 - handed on
 from engine.operations.context import Context, writable
 from engine.store import audit
 from engine.store import vault as store
