@@ -74,6 +74,10 @@ class Upkeep:
 
 def chores() -> tuple[tuple[int, Chore], ...]:
     """Return what an owner does besides delivering."""
-    from engine.operations import gate
+    from engine.operations import gate, inbound
 
-    return ((gate.FLUSH_EVERY_S, gate.flush_gate),)
+    return (
+        (gate.FLUSH_EVERY_S, gate.flush_gate),
+        (inbound.FLUSH_EVERY_S, inbound.flush_counts),
+        (inbound.RETAIN_EVERY_S, inbound.retain_events),
+    )
