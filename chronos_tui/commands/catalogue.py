@@ -36,6 +36,12 @@ NOUNS = (
     Noun("resume", "holds", "end a pause before its time"),
     Noun("holds", "holds", "show what is paused and until when"),
     Noun("target", "target", "look at targets and test them", ("list", "test", "enable")),
+    Noun(
+        "secret",
+        "secret",
+        "passwords and tokens, stored sealed; the vault that holds them",
+        ("set", "list", "delete", "check", "rotate-root", "export-recovery-kit", "import-recovery-kit"),
+    ),
     Noun("audit", "audit", "the audit log", ("list", "verify", "export")),
     Noun("source", "source", "who may send events here, and what came of them",
          ("list", "show", "events", "event", "replay")),
@@ -49,7 +55,7 @@ NOUNS = (
     Noun("completion", "completion", "print the completion script of a shell"),
 )  # fmt: skip
 
-LATER = frozenset({"template", "schedule", "backup", "restore", "secret", "metrics", "exec", "ping"})
+LATER = frozenset({"template", "schedule", "backup", "restore", "metrics", "exec", "ping"})
 """Verbs of the contract that a later version brings."""
 
 LATER_VERBS = frozenset({("audit", "checkpoint")})

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chronos_tui import bridge
 from chronos_tui.actor import actor
-from chronos_tui.commands.parsing import Arguments, Verb, text
+from chronos_tui.commands import asking
+from chronos_tui.commands.parsing import Arguments, Verb
+from chronos_tui.commands.secret import PLACES, create_vault
 from chronos_tui.commands.session import Session
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What was found or made. queued: how many of the demo's messages were queued now."""
+    """What was found or made. queued: how many of the demo's messages. vault: None before there is one."""
 
     paths: bridge.Paths
     new_config: bool
     queued: int
+    vault: bridge.VaultState | None = None
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,19 +31,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root-key",
         metavar="WHERE",
-        type=text,
-        nargs="?",
-        const="keyring",
-        help="where the vault's key lies; the vault comes with a later version",
+        choices=PLACES,
+        help="where the root key of the vault lies: keyring, file, credential or passphrase",
     )
 
 
 def init(session: Session, given: Arguments) -> int:
-    if given.root_key is not None:
-        raise bridge.NotPossible(
-            "init --root-key: not available in this version, which has no vault; "
-            "give secrets as CHRONOS_SECRET_NAME or CHRONOS_SECRET_NAME_FILE"
-        )
+    bridge.harden()
     if given.sample and not given.demo:
         raise bridge.BadInput("--sample belongs to --demo")
     paths = _with_own_config(session)
@@ -49,6 +46,7 @@ def init(session: Session, given: Arguments) -> int:
     if new_config:
         _write_config(paths, demo=given.demo)
     made = _open(session, paths, given, new_config=new_config)
+    made = replace(made, vault=_choose_root_key(session, paths, given))
     _report(session, made, demo=given.demo)
     return 0
 
@@ -96,6 +94,22 @@ def _open(session: Session, paths: bridge.Paths, given: Arguments, *, new_config
     return _Made(engine.paths, new_config, queued)
 
 
+def _choose_root_key(session: Session, paths: bridge.Paths, given: Arguments) -> bridge.VaultState | None:
+    """Make the vault where a place was named, or is chosen on a terminal; else with the first secret."""
+    asked = given.root_key is None and asking.can_ask() and not (given.demo or session.out.json or session.out.quiet)
+    engine = bridge.Engine.open(paths, session.env, actor=actor("cli", session.env))
+    try:
+        there = engine.vault()
+        if there is not None and given.root_key in (None, there.provider.value):
+            return there
+        if not engine.settings.security["encryption_enabled"] and given.root_key is None:
+            return None
+        chosen = asking.place(session, engine) if asked else given.root_key
+        return None if chosen is None else create_vault(session, engine, chosen)
+    finally:
+        engine.close()
+
+
 def _report(session: Session, made: _Made, *, demo: bool) -> None:
     paths = made.paths
     if session.out.json:
@@ -107,12 +121,15 @@ def _report(session: Session, made: _Made, *, demo: bool) -> None:
                 "config_written": made.new_config,
                 "demo": demo,
                 "queued": made.queued,
+                "vault": bridge.vault_shape(made.vault),
             }
         )
         return
     kept = "" if made.new_config else " (was there, kept)"
     session.out.done(f"data directory  {paths.data_dir}")
     session.out.done(f"configuration   {paths.config_file}{kept}")
+    if made.vault is not None:
+        session.out.done(f"root key        {made.vault.root_id}: {made.vault.words}")
     options = "" if session.data_dir is None else f" --data-dir {_shell_word(session.data_dir)}"
     if demo:
         session.out.done(f"queued          {made.queued} sample messages")
@@ -136,12 +153,13 @@ VERBS = (
         "init",
         "make the data directory and a configuration to start from",
         init,
-        ("chronos init", "chronos --data-dir ~/chronos-demo init --demo"),
+        ("chronos init --root-key file", "chronos --data-dir ~/chronos-demo init --demo"),
         arguments,
         details=(
             "Nothing needs it: the first use creates the data directory too. What is there is kept.\n"
             "--demo writes a configuration with a mail and a web server that the engine runs itself on loopback,\n"
-            "targets that accept, fail once and refuse, and queues messages to them. Nothing leaves the machine."
+            "targets that accept, fail once and refuse, and queues messages to them. Nothing leaves the machine.\n"
+            "Where the root key of the vault shall lie is asked on a terminal; docs/secrets.md compares the places."
         ),
     ),
 )

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from chronos_tui import bridge
-from chronos_tui.commands import times
+from chronos_tui.commands import asking, times
 from chronos_tui.commands.output import Painted, Part
 from chronos_tui.commands.parsing import Arguments, Verb, text
 from chronos_tui.commands.session import Session
@@ -82,8 +82,10 @@ def test_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def test(session: Session, given: Arguments) -> int:
+    bridge.harden()
     redactor = bridge.Redactor()
     with session.engine(on_secret=redactor.register) as engine:
+        asking.unlock(engine)
         steps = engine.probe(given.name, send=given.send)
     good = bool(steps) and all(step.ok for step in steps)
     if session.out.json:

@@ -95,6 +95,11 @@ def listing(context: Context) -> list[SecretInfo]:
     return [_info(context, name, rows.get(name), used) for name in sorted({*rows, *used})]
 
 
+def revision(context: Context) -> object:
+    """Return a word that differs once any secret was stored or deleted, or the vault was changed."""
+    return context.database.read(store.revision)
+
+
 def look_up(context: Context, reference: str) -> str:
     """Return the secret that "secret:NAME" refers to: from the environment, else its file, else the vault.
 

@@ -70,6 +70,11 @@ def secrets(tx: Tx) -> list[SecretRow]:
     return [SecretRow(*row) for row in tx.rows("vault.secrets")]
 
 
+def revision(tx: Tx) -> tuple[object, ...] | None:
+    """Return figures that move with every change of a secret."""
+    return tx.row("vault.revision")
+
+
 def put(tx: Tx, row: SecretRow) -> None:
     """Write a secret; the time of a first one is kept."""
     tx.run("vault.put", {**row._asdict(), "now_ms": row.updated_ms})

@@ -16,6 +16,9 @@ SELECT name, version, key_version, sealed, created_ms, updated_ms FROM secrets W
 -- secrets: all of them, ours too; there are some dozens at most.
 SELECT name, version, key_version, sealed, created_ms, updated_ms FROM secrets ORDER BY name;
 
+-- revision: moves with every change of a secret or of the vault.
+SELECT count(*), coalesce(sum(version), 0), coalesce(max(updated_ms), 0), coalesce(max(key_version), 0) FROM secrets;
+
 -- put: a new value takes the place of the one before.
 INSERT INTO secrets (name, version, key_version, sealed, created_ms, updated_ms)
 VALUES (:name, :version, :key_version, :sealed, :now_ms, :now_ms)
