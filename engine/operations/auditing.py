@@ -1,4 +1,4 @@
-"""Reading the audit log: pages, verification, export. Writing it is part of each act."""
+"""Reading the audit log: pages and export. Writing it is part of each act; proving it is in verifying."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from engine.operations.context import Context
 from engine.rules import filters
-from engine.rules.canonical import GENESIS, ChainResult, verify_chain
 from engine.rules.durations import rfc3339
 from engine.rules.filters import AUDIT, Filter, Term
 from engine.store import audit
@@ -17,8 +16,11 @@ from engine.store.audit import Span, Stored
 from engine.store.tx import Tx
 
 Progress = Callable[[int, int], None]
+"""Told how many entries of how many were looked at. What it raises ends the work and is passed on."""
 
-_SLICE = 2_000
+SLICE = 2_000
+"""Entries between two calls of a Progress."""
+
 _LONGEST_STEP = 20_000
 PATIENCE_MS = 150
 """How long one look may walk through entries that do not match, before it says how far it came."""
@@ -40,7 +42,7 @@ class Entry:
 
 
 def _entry(stored: Stored) -> Entry:
-    fields = _fields(stored.body)
+    fields = fields_of(stored.body)
     detail = fields.get("detail") or {}
     return Entry(
         seq=stored.seq,
@@ -55,7 +57,7 @@ def _entry(stored: Stored) -> Entry:
     )
 
 
-def _fields(body: str) -> dict[str, Any]:
+def fields_of(body: str) -> dict[str, Any]:
     """A log that somebody tampered with must still be shown: that is when it is looked at."""
     try:
         found = json.loads(body)
@@ -218,33 +220,16 @@ def _compare_text(left: str, op: str, right: str) -> bool:
     return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}[op]
 
 
-def verify(context: Context, progress: Progress | None = None) -> ChainResult:
-    """Recompute the whole chain from the first entry kept to the head, in slices.
-
-    progress: told how many entries of how many were checked, every _SLICE of them and at the end. What it raises ends
-    the verification and is passed on.
-    """
-    span = context.database.read(_whole)
-    rows = ((stored.seq, stored.body, stored.hash) for stored in _walk(context, span, [], progress))
-    prev = GENESIS if span.after == 0 else None
-    found = verify_chain(rows, prev=prev, first_seq=span.after + 1)
-    if found.ok and found.head_seq < span.before - 1:
-        # As if the last entries had never been: they were there a moment ago.
-        why = f"entry {found.head_seq + 1} is missing: the log ended with entry {span.before - 1} when this began"
-        return found._replace(ok=False, bad_seq=found.head_seq + 1, why=why)
-    return found
-
-
 def export(context: Context, since_ms: int | None = None, progress: Progress | None = None) -> Iterator[str]:
     """Yield the log as JSON Lines, oldest first: each entry with its hash, as docs/audit-format.md describes.
 
-    progress: as for verify. Closing the iterator ends the export; between two entries nothing is held open.
+    progress: told every SLICE entries. Closing the iterator ends the export; between two entries nothing is held open.
     """
     span = context.database.read(_whole)
     conditions = [] if since_ms is None else [(audit.NOT_BEFORE, rfc3339(since_ms))]
     for stored in _walk(context, span, conditions, progress):
         # In ASCII: what a receiver said must not reach a terminal as a control character.
-        yield json.dumps({**_fields(stored.body), "hash": stored.hash}, sort_keys=True)
+        yield json.dumps({**fields_of(stored.body), "hash": stored.hash}, sort_keys=True)
 
 
 def _whole(tx: Tx) -> Span:
@@ -258,7 +243,7 @@ def _walk(
     first, total = span.after, span.before - span.after - 1
     rest: Span | None = span
     while rest is not None:
-        part, rest = rest.split(_SLICE, upwards=True)
+        part, rest = rest.split(SLICE, upwards=True)
         yield from context.database.read(
             lambda tx, part=part: audit.walk(tx, part, conditions, upwards=True)  # type: ignore[misc]
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.errors import ChronosError, NotPossible
 from engine.host.locks import EngineLock
 from engine.host.paths import Paths
-from engine.operations import auditing, health
+from engine.operations import health, verifying
 from engine.operations.context import Context, writable
 from engine.operations.health import Check, Level
 
@@ -67,7 +67,7 @@ def _settings(connection: sqlite3.Connection) -> tuple[str, Level, str, str]:
 
 
 def _audit_chain(context: Context) -> Check:
-    result = auditing.verify(context)
+    result = verifying.verify(context)
     if result.ok:
         return Check("audit_chain", Level.OK, f"{result.entries} entries, head {result.head_seq}")
     return Check("audit_chain", Level.CRITICAL, result.why, "compare with an exported copy: 'chronos audit export'")

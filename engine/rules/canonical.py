@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
@@ -120,6 +120,9 @@ class ChainResult(NamedTuple):
 
     entries: how many were checked and good. head_seq, head_hash: the last good one; with none, what came before.
     bad_seq: the first entry that is not what it was, or is missing. why: in words; "" when all is good.
+    span: the first and last entry among which the change is, where it cannot be said more exactly.
+    checkpoints: how many signed ones fit. signed_seq: the newest entry that one vouches for.
+    confirmed: their key is this vault's own. note: in words, what could not be confirmed.
     """
 
     ok: bool
@@ -128,6 +131,11 @@ class ChainResult(NamedTuple):
     head_hash: str
     bad_seq: int | None = None
     why: str = ""
+    span: tuple[int, int] | None = None
+    checkpoints: int = 0
+    signed_seq: int | None = None
+    confirmed: bool = False
+    note: str = ""
 
 
 def verify_chain(
@@ -161,6 +169,33 @@ def verify_chain(
         expected = number + 1
         good += 1
     return ChainResult(ok=True, entries=good, head_seq=seq, head_hash=head)
+
+
+def unbroken(rows: Sequence[tuple[int, bytes, bytes]], prev: str, first_seq: int) -> str | None:
+    """Return the hash of the last of some rows that certainly are a sound piece of the chain; None: look at each one.
+
+    Faster than verify_chain and as strict. rows: (seq, body, hash) as they are stored, at least one.
+    """
+    sha256 = hashlib.sha256
+    digests = [sha256(body).hexdigest() for _seq, body, _digest in rows]
+    written = [digest for _seq, _body, digest in rows]
+    if set(map(len, written)) != {64} or "".join(digests).encode() != b"".join(written):
+        return None
+    seq = first_seq
+    for (number, body, _digest), digest in zip(rows, digests, strict=True):
+        # The reasons why this is enough are in _follows. Most subjects are as long as a uid: look there first.
+        tail = f',"prev":"{prev}","seq":{seq},"subject":"'.encode()
+        at = len(body) - len(tail) - 38
+        if body[at:-38] != tail:
+            at = body.rfind(tail)
+        end = len(body) - 2
+        if at < 1 or number != seq or body.find(b'"', at + len(tail)) != end or body[end:] != b'"}':
+            return None
+        if body[end - 1] == 0x5C:  # a backslash before the quote: it does not end the text
+            return None
+        prev = digest
+        seq += 1
+    return prev
 
 
 def _follows(body: str, seq: int, prev: str) -> bool:

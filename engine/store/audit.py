@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.rules.canonical import GENESIS, canonical_json, entry_hash
 from engine.rules.durations import rfc3339
+from engine.store import migrate
 from engine.store.tx import Tx
 
 COMMON = ("message.queued", "message.delivered")
@@ -111,7 +112,7 @@ def _stored(row: tuple[Any, ...]) -> Stored:
 
 
 def slice_of(tx: Tx, span: Span) -> list[Row]:
-    """Return the first thousand rows of a span, byte for byte."""
+    """Return the first 500 rows of a span, byte for byte: few enough to stay in the processor's cache."""
     return tx.rows("audit.slice", {"after": span.after, "before": span.before})
 
 
@@ -134,9 +135,14 @@ def bounds(tx: Tx, mark: int) -> tuple[int, int | None]:
     return row[0], row[1]
 
 
-def schema(tx: Tx) -> list[tuple[str, str, str]]:
-    """Return (type, name, definition) of the table and of everything that hangs on it."""
-    return tx.rows("audit.schema")
+def schema_changes(tx: Tx) -> list[str]:
+    """Return what is not as our migrations make it, of the table, its indexes and the triggers that guard it."""
+    connection = migrate.blueprint()
+    try:
+        ours = set(connection.execute(tx.text("audit.schema")))
+    finally:
+        connection.close()
+    return sorted({f"{kind} {name}" for kind, name, _sql in ours.symmetric_difference(tx.rows("audit.schema"))})
 
 
 def mark_pruned(tx: Tx, seq: int) -> None:
@@ -147,7 +153,6 @@ def mark_pruned(tx: Tx, seq: int) -> None:
 def delete_pruned(tx: Tx, mark: int) -> int:
     """Delete up to 500 entries that were archived, the oldest first; return how many went."""
     return tx.run("audit.delete_pruned", {"mark": mark})
-
 
 
 def _like(word: str) -> str:

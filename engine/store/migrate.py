@@ -22,6 +22,14 @@ def latest() -> int:
     return known()[-1][0]
 
 
+def blueprint() -> sqlite3.Connection:
+    """Return an empty database in memory with this program's schema, to compare with."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for migration in known():
+        _apply(connection, migration, 0)
+    return connection
+
+
 def version(database: Database) -> int:
     """Return the schema version of the file; 0 of a new one. Only looks: a degraded database can still be shown."""
     return database.inspect(_version)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.model import NewMessage
-from engine.operations import auditing
+from engine.operations import auditing, verifying
 from engine.operations.context import Context
 from engine.store import audit
 from engine.store.tx import Tx
@@ -157,7 +157,7 @@ def test_a_look_behind_an_entry_finds_the_nearest(context: Context) -> None:
 
 def test_verification_says_how_far_it_is_and_ends_at_the_end(context: Context) -> None:
     steps: list[tuple[int, int]] = []
-    found = auditing.verify(context, lambda done, total: steps.append((done, total)))
+    found = verifying.verify(context, lambda done, total: steps.append((done, total)))
     assert found.ok
     assert found.entries == found.head_seq == steps[-1][0] == steps[-1][1]
     assert [done for done, _total in steps[:-1]] == [2_000, 4_000]
@@ -174,7 +174,7 @@ def _cancel(done: int, _total: int) -> None:
 
 def test_what_a_progress_raises_ends_a_long_read_and_nothing_stays_open(context: Context) -> None:
     with pytest.raises(_CancelledError):
-        auditing.verify(context, _cancel)
+        verifying.verify(context, _cancel)
     read: list[str] = []
     with pytest.raises(_CancelledError):
         read.extend(auditing.export(context, progress=_cancel))
@@ -183,7 +183,7 @@ def test_what_a_progress_raises_ends_a_long_read_and_nothing_stays_open(context:
     assert isinstance(lines, Generator)
     assert [json.loads(next(lines))["seq"] for _ in range(3)] == [1, 2, 3]
     lines.close()
-    assert auditing.verify(context).ok
+    assert verifying.verify(context).ok
     # Every reader was given back: as many at once as there may be.
     most = context.database.options.max_connections - 2
     with ExitStack() as stack:
@@ -206,7 +206,7 @@ def test_an_export_from_a_time_on_leaves_out_what_was_before(tmp_path: Path) -> 
 def test_an_empty_log_is_sound_and_looked_at(tmp_path: Path) -> None:
     with opened_box(tmp_path) as box:
         steps: list[tuple[int, int]] = []
-        found = auditing.verify(box.context, lambda done, total: steps.append((done, total)))
+        found = verifying.verify(box.context, lambda done, total: steps.append((done, total)))
         assert (found.ok, found.entries, steps) == (True, 0, [(0, 0)])
         assert list(auditing.export(box.context)) == []
         for where in ({}, {"from_oldest": True}, {"before": 5}, {"after": 5}):
@@ -224,7 +224,7 @@ def test_a_tail_that_is_cut_off_during_verification_is_missed(tmp_path: Path) ->
                 put(box.database, "audit_pruned_seq", "99999")
                 box.database.write(lambda tx: tx.search("DELETE FROM audit WHERE seq > 2300", {}))
 
-        found = auditing.verify(box.context, cut)
+        found = verifying.verify(box.context, cut)
         assert (found.ok, found.bad_seq, found.head_seq) == (False, 2_301, 2_300)
         assert "entry 2301 is missing" in found.why
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.errors import IdempotencyConflict, NotPossible
 from engine.model import NewMessage, OnUncertain, Outcome, Priority
-from engine.operations import acts, auditing, bulk, delivering, holding, housekeeping
+from engine.operations import acts, bulk, delivering, holding, housekeeping, verifying
 from engine.operations.acts import Action
 from engine.operations.delivering import Claimed, Finish
 from engine.operations.enqueue import enqueue
@@ -390,7 +390,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def the_audit_log_verifies_and_knows_each_end(self) -> None:
-        result = auditing.verify(self.box.context)
+        result = verifying.verify(self.box.context)
         assert result.ok, result.why
         known = {(row[0], row[1]) for row in self._select("SELECT subject, action FROM audit")}
         bulks = any(action.startswith("bulk.") for _subject, action in known)

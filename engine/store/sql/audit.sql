@@ -25,7 +25,7 @@ SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit WHERE seq = :seq;
 
 -- slice: entries as they are stored, byte for byte: what was tampered with need not be text any more.
 SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
- WHERE seq > :after AND seq < :before ORDER BY seq LIMIT 1000;
+ WHERE seq > :after AND seq < :before ORDER BY seq LIMIT 500;
 
 -- newest_of: the newest entry of one of the rare actions.
 SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit

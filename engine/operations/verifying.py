@@ -1,0 +1,177 @@
+"""Proves the audit log: chain, signatures, both ends, guards. Reads; all that it ever writes is an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from engine.errors import VaultDamaged
+from engine.operations import checkpointing
+from engine.operations.auditing import SLICE, Progress, fields_of
+from engine.operations.context import Context
+from engine.rules.canonical import GENESIS, ChainResult, unbroken, verify_chain
+from engine.rules.checkpoints import Checkpoint, Proofs, Trust
+from engine.rules.incidents import Kind
+from engine.store import audit
+from engine.store.audit import Span
+from engine.store.tx import Tx
+
+_OURS = b'{"action":"audit.'
+
+
+def verify(
+    context: Context, progress: Progress | None = None, *, former: Sequence[str] = (), after: int | None = None
+) -> ChainResult:
+    """Prove the log from the first entry kept to the head, in slices: the chain, the signed checkpoints in it, the head
+    that is recorded beside it, the newest checkpoint that is kept outside, what was pruned, and the table's guards.
+
+    progress: told how many entries of how many were checked, every SLICE of them and at the end. What it raises ends
+    the verification and is passed on. former: public keys of a lost vault, which the caller vouches for.
+    after: only what stands behind this entry, which is taken for good.
+    What is found is reported as an incident; nothing else is written.
+    """
+    kept = checkpointing.kept_head(context)  # before the log is looked at: so it can only be older
+    try:
+        trust = checkpointing.trust(context, former)
+    except VaultDamaged as error:
+        trust = Trust(frozenset(former), note=str(error))
+    view = context.database.read(lambda tx: _view(tx, after))
+    proofs = Proofs(trust)
+    found = _chain(context, view, proofs, progress)
+    if found.ok:
+        found = _edges(context, view, proofs, found, kept)
+    found = found._replace(checkpoints=len(proofs.signed), signed_seq=proofs.signed[-1] if proofs.signed else None)
+    if proofs.signed:
+        found = found._replace(confirmed=trust.confirmed, note=trust.note)
+    if not found.ok and not context.read_only:
+        from engine.operations import incidents
+
+        incidents.report(context, Kind.AUDIT_BROKEN, "audit", found.why)
+    return found
+
+
+class _View(NamedTuple):
+    """The log from one snapshot. mark: up to where it was pruned. base: the hash that entry mark + 1 names.
+
+    span: what is looked at. prev: what its first entry follows; None where nobody can say.
+    """
+
+    span: Span
+    prev: str | None
+    mark: int
+    base: str
+    recorded: tuple[int, str] | None
+    strays: int
+    changed: list[str]
+
+
+def _view(tx: Tx, after: int | None) -> _View:
+    mark, head = audit.pruned_seq(tx), audit.head(tx)[0]
+    strays, lowest = audit.bounds(tx, mark)
+    start = after if after is not None else mark if lowest is None else min(mark, lowest - 1)
+    before = audit.get(tx, start) if after else None
+    first = audit.get(tx, mark + 1)
+    return _View(
+        span=Span(start, head + 1),
+        prev=GENESIS if start == 0 else before.hash if before is not None else None,
+        mark=mark,
+        base=str(fields_of(first.body).get("prev")) if first is not None else "",
+        recorded=audit.recorded(tx),
+        strays=strays,
+        changed=audit.schema_changes(tx),
+    )
+
+
+def _chain(context: Context, view: _View, proofs: Proofs, progress: Progress | None) -> ChainResult:
+    """Check hashes, numbers and order, and what the signed entries among them claim."""
+    start, end = view.span
+    total = end - start - 1
+    seq, head, prev = start, view.prev or GENESIS, view.prev
+    while seq < end - 1:
+        rows = context.database.read(lambda tx, seq=seq: audit.slice_of(tx, Span(seq, end)))  # type: ignore[misc]
+        if not rows:
+            # As if the last entries had never been: they were there a moment ago.
+            return _bad(seq - start, seq, head, seq + 1, f"entry {seq + 1} is missing: the log ended with {end - 1}")
+        digest = None if prev is None else unbroken(rows, prev, seq + 1)
+        part = None if digest is not None else verify_chain(map(_text, rows), prev=prev, first_seq=seq + 1)
+        good = rows if part is None else rows[: part.entries]
+        for number, body, _digest in good:
+            if body.startswith(_OURS) and (why := proofs.notice(number, body)):
+                since = proofs.signed[-1] if proofs.signed else start
+                why = f"{why}; something in entries {since + 1} to {number} was written anew"
+                return _bad(number - start - 1, number - 1, head, number, why)._replace(span=(since + 1, number))
+        if part is not None and not part.ok:
+            return part._replace(entries=seq - start + part.entries)
+        seq, head = rows[-1][0], digest or rows[-1][2].decode()
+        prev = head
+        if progress is not None and ((seq - start) % SLICE == 0 or seq == end - 1):
+            progress(seq - start, total)
+    if progress is not None and not total:
+        progress(0, 0)
+    return ChainResult(ok=True, entries=total, head_seq=seq, head_hash=head)
+
+
+def _text(row: audit.Row) -> tuple[int, str, str]:
+    """Bytes that are no text give one whose hash is another."""
+    return row[0], row[1].decode(errors="surrogateescape"), row[2].decode(errors="replace")
+
+
+def _bad(entries: int, head_seq: int, head_hash: str, bad_seq: int | None, why: str) -> ChainResult:
+    return ChainResult(ok=False, entries=entries, head_seq=head_seq, head_hash=head_hash, bad_seq=bad_seq, why=why)
+
+
+def _edges(context: Context, view: _View, proofs: Proofs, found: ChainResult, kept: Checkpoint | None) -> ChainResult:
+    """Check both ends of a chain that is sound in itself, and what guards it."""
+    bad = partial(_bad, found.entries, found.head_seq, found.head_hash)
+    mark, head = view.mark, (found.head_seq, found.head_hash)
+    whole = view.span.after <= mark
+    if whole and mark and proofs.pruned.get(mark) != view.base:
+        return bad(mark + 1, f"entries up to {mark} are gone, and no signed entry says that they were archived")
+    if whole and view.strays not in {0, mark - view.span.after}:
+        return bad(view.span.after + 1, f"entry {view.span.after + 1} was put in: those up to {mark} were archived")
+    if view.recorded is None:
+        return bad(None, "the head that is kept beside the log (counts, audit_head) was taken away")
+    if view.recorded != head:
+        return bad(*_head_words(view.recorded, head))
+    if kept is not None and (apart := disagreement(context, kept, found, proofs, mark)):
+        why = f"{apart.why} (audit-head.json, which is kept beside the database)"
+        return bad(apart.bad_seq, why)._replace(span=apart.span)
+    if view.changed:
+        return bad(None, f"the entries are sound, and what guards the table was changed: {', '.join(view.changed)}")
+    return found
+
+
+def _head_words(recorded: tuple[int, str], head: tuple[int, str]) -> tuple[int, str]:
+    if recorded[0] > head[0]:
+        return head[
+            0
+        ] + 1, f"entry {head[0] + 1} is missing: the log ends at {head[0]}, its recorded head is {recorded[0]}"
+    if recorded[0] < head[0]:
+        return recorded[0] + 1, f"entry {recorded[0] + 1} was put in: the log's recorded head is {recorded[0]}"
+    return head[0], f"entry {head[0]} was written anew: its recorded hash is another"
+
+
+class Apart(NamedTuple):
+    """Where a log and a checkpoint that was kept elsewhere part."""
+
+    why: str
+    bad_seq: int
+    span: tuple[int, int] | None
+
+
+def disagreement(context: Context, kept: Checkpoint, found: ChainResult, proofs: Proofs, mark: int) -> Apart | None:
+    """Return how a log, its chain sound, differs from a genuine checkpoint of it; None where it does not, or where
+    what the checkpoint saw was archived.
+    """
+    if kept.seq > found.head_seq:
+        first = found.head_seq + 1
+        return Apart(f"entry {first} is missing: the log ends at {first - 1}, a checkpoint saw {kept.seq}", first, None)
+    stored = context.database.read(lambda tx: audit.get(tx, kept.seq))
+    if stored is None or stored.hash == kept.hash:
+        return None
+    since = max((seq for seq in proofs.signed if seq < kept.seq), default=mark)
+    why = (
+        f"something in entries {since + 1} to {kept.seq} was written anew: a checkpoint saw entry {kept.seq} as another"
+    )
+    return Apart(why, since + 1, (since + 1, kept.seq))
