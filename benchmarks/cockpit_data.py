@@ -48,7 +48,12 @@ def settled(home: Path, url: str = "http://127.0.0.1:9/") -> Path:
 
 def environment(home: Path) -> dict[str, str]:
     """Return what a login shell over SSH hands on, with a home of its own."""
-    return {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "LANG": "C.UTF-8"}
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "CHRONOS_HTTP_LISTEN": "127.0.0.1:0",
+    }
 
 
 def open_on(home: Path, panel: str) -> list[str]:

@@ -154,4 +154,9 @@ def _program(script: str, module: str) -> list[str] | None:
 
 def _environment(home: Path) -> dict[str, str]:
     """What a cron job has, and a home of its own."""
-    return {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "LANG": "C.UTF-8"}
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "CHRONOS_HTTP_LISTEN": "127.0.0.1:0",
+    }

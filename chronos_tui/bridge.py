@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from engine.operations.auditing import Page as AuditPage
     from engine.operations.bulk import Bulk as Bulk
     from engine.operations.bulk import Frozen as Frozen
+    from engine.operations.configuring import judge_door as judge_door
     from engine.operations.configuring import load as load_settings
     from engine.operations.configuring import load_light as load_settings_light
     from engine.operations.enqueue import Enqueued as Enqueued
@@ -267,7 +268,7 @@ _HOMES = {
     "engine.operations.apikeys": ("ApiKey", "CreatedKey=Created", "LONGEST_OVERLAP_MS"),
     "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),
     "engine.operations.bulk": ("Bulk", "Frozen"),
-    "engine.operations.configuring": ("load_settings=load", "load_settings_light=load_light"),
+    "engine.operations.configuring": ("judge_door", "load_settings=load", "load_settings_light=load_light"),
     "engine.operations.enqueue": ("Enqueued", "check_message=prepare", "resolve_target=resolve"),
     "engine.operations.health": ("Check", "Level"),
     "engine.operations.holding": ("LONGEST_HOLD_MS=LONGEST_MS",),

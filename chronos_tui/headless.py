@@ -37,13 +37,15 @@ class _Headless:
 def run(data_dir: str | None, config: str | None, env: Mapping[str, str]) -> int:
     """Deliver until SIGTERM or SIGINT; return the exit code.
 
-    Raises AlreadyOwned, naming the owner's pid, ConfigError, and what Engine.open raises.
+    Raises AlreadyOwned, naming the owner's pid, ConfigError, also for a door that must not open so, and what
+    Engine.open raises.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
     not_hardened = bridge.harden()
     paths = bridge.paths(data_dir, config, env)
     bridge.ensure_private_dir(paths.data_dir)
     settings = bridge.load_settings(paths, env)
+    bridge.judge_door(settings)
     people = sys.stderr.isatty()
     redactor = bridge.Redactor()
     with contextlib.ExitStack() as stack:
@@ -83,8 +85,9 @@ def _logging(
 
 def _serve(running: _Headless) -> int:
     engine, log, env = running.engine, running.log, running.env
+    listening = hosting.door_words(engine.serve())
     with contextlib.suppress(OSError):  # nobody reads it; that is no reason not to deliver
-        sys.stderr.write(f"chronos engine ready pid={os.getpid()} data={engine.paths.data_dir} http=off\n")
+        sys.stderr.write(f"chronos engine ready pid={os.getpid()} data={engine.paths.data_dir} http={listening}\n")
         sys.stderr.flush()
     bridge.notify("READY=1", env)
     # Behind the line that callers wait for.

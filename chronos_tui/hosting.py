@@ -41,6 +41,11 @@ def start_sink(engine: bridge.Engine, log: bridge.Log) -> bridge.Sink:
     return sink
 
 
+def door_words(address: str) -> str:
+    """Return where HTTP is served as the ready line says it: 127.0.0.1:8467, unix:/path, https://…, or off."""
+    return address or "off"
+
+
 def report_start(
     settings: bridge.Settings, env: Mapping[str, str], log: bridge.Log, not_hardened: Sequence[str]
 ) -> None:

@@ -15,13 +15,14 @@ from engine.model import Hold, Role
 from engine.operations import acts, bulk, configuring, holding, housekeeping
 from engine.operations.acts import Act, Action
 from engine.operations.bulk import Bulk, Frozen, Progress
-from engine.operations.context import writable
+from engine.operations.context import Context, writable
 from engine.store import audit, leader
 from engine.store.tx import Tx
 
 if TYPE_CHECKING:
     from engine.channels.base import Channel
     from engine.dispatcher import Dispatcher
+    from engine.inbound.http.door import Door
     from engine.model import ProbeStep, TargetSpec
     from engine.operations.health import Check
     from engine.upkeep import Upkeep
@@ -30,6 +31,8 @@ _SWITCH_INTERVAL_S = 0.000_5
 """How long a thread may keep the interpreter from the others. With Python's 5 ms the dispatcher, and a cockpit's keys,
 wait behind busy senders: key latency beside a Python loop 7.7 → 2.7 ms."""
 
+_FOLLOW_S = 2
+"""How long an open channel may hold a secret that another process has replaced."""
 _INTRODUCTION_LOOKS = 50
 DRAIN_MS = 4_500
 """Of the 5 s that a shutdown may take; the rest is for recording and closing."""
@@ -45,6 +48,9 @@ class Engine(Keeping):
 
     _dispatcher: Dispatcher | None = None
     _upkeep: Upkeep | None = None
+    _door: Door | None = None
+    _epoch = 0
+    _secrets_seen: object = None
     _ended = False
     _closed = False
 
@@ -85,6 +91,7 @@ class Engine(Keeping):
     def _take_over(self, mode: str) -> None:
         from engine import upkeep
         from engine.dispatcher import Dispatcher
+        from engine.operations import secrets
 
         context = self.context
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -103,11 +110,12 @@ class Engine(Keeping):
         last_ms = context.database.read(leader.read).heartbeat_ms
         if back_ms := housekeeping.follow_clock(context, last_ms):
             self._log.event("WARNING", "clock_set_back", back_ms=back_ms)
-        epoch = context.database.write(work)
+        self._epoch = epoch = context.database.write(work)
         self._ended = False
         self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log, self._note_end)
         self._dispatcher.start()
-        self._upkeep = upkeep.Upkeep(context, upkeep.chores())
+        self._secrets_seen = secrets.revision(context)
+        self._upkeep = upkeep.Upkeep(context, ((_FOLLOW_S, self._follow_secrets), *upkeep.chores()))
         self._upkeep.start()
         self.role = Role.OWNER
 
@@ -130,8 +138,26 @@ class Engine(Keeping):
             "stop it first, or attach to it with 'chronos' or 'chronos-tui'"
         )
 
+    def serve(self) -> str:
+        """Open the HTTP door, if this process delivers; return where it listens in the words of the ready line.
+
+        "" when it does not: http.enabled is false, this process does not deliver, or it cannot listen now, which is
+        an incident and tried again every 30 s. Never raises for that, and stops no delivery. Idempotent.
+        """
+        with self._changing:
+            if self._dispatcher is None:
+                return ""
+            if self._door is None:
+                from engine.inbound.http.door import Door
+
+                self._door = Door(self.context, self, self._log, epoch=self._epoch)
+                self._door.open()
+            return self._door.address
+
     def _note_end(self) -> None:
         self._ended = True
+        if (door := self._door) is not None:  # who no longer delivers takes nothing in by HTTP either
+            door.shut(DRAIN_MS / 1000)
 
     def ended(self) -> bool:
         """Whether the dispatcher of this process has ended: it was deposed or died, unless `stop` was called."""
@@ -155,10 +181,16 @@ class Engine(Keeping):
         with self._changing:
             if self._dispatcher is None:
                 return True
+            until_ms = self.context.clock.monotonic_ms() + drain_ms
+            if self._door is not None:
+                self._door.shut(drain_ms / 1000)
             if self._upkeep is not None:
                 self._upkeep.stop()
                 self._upkeep = None
             clean = self._dispatcher.stop(drain_ms)
+            if self._door is not None:
+                self._door.close(max(0, until_ms - self.context.clock.monotonic_ms()) / 1000)
+                self._door = None
             self._dispatcher = None
             try:
                 self.context.database.checkpoint(truncate=True)
@@ -184,7 +216,10 @@ class Engine(Keeping):
         """
         before = self.settings
         try:
-            configuring.note_reload(self.context, configuring.load(self.paths, self._env))
+            settings = configuring.load(self.paths, self._env)
+            if self._door is not None:
+                configuring.judge_door(settings)
+            configuring.note_reload(self.context, settings)
         except (ConfigError, TryAgain) as error:
             problems = error.problems if isinstance(error, ConfigError) else [str(error)]
             self._log.event("ERROR", "config_refused", problems=problems)
@@ -195,11 +230,22 @@ class Engine(Keeping):
         if (dispatcher := self._dispatcher) is not None:
             dispatcher.pool.retire()
             dispatcher.wake()
+        if (door := self._door) is not None:
+            door.reload(before)
         return []
 
     def _secrets_changed(self) -> None:
         if (dispatcher := self._dispatcher) is not None:
             dispatcher.pool.retire()
+
+    def _follow_secrets(self, context: Context) -> None:
+        """Have channels opened anew after another process changed a secret."""
+        from engine.operations import secrets
+
+        found = secrets.revision(context)
+        if found != self._secrets_seen:
+            self._secrets_seen = found
+            self._secrets_changed()
 
     def _open_channel(self, spec: TargetSpec) -> Channel:
         from engine.channels import registry
@@ -215,6 +261,10 @@ class Engine(Keeping):
             now_ms=self.context.clock.now_ms,
         )
         return registry.channel_type(spec.channel).open(spec, context)
+
+    def wake(self) -> None:
+        """Something was committed, past this object, that the dispatcher should look at."""
+        self._wake()
 
     def _wake(self) -> None:
         if (dispatcher := self._dispatcher) is not None:  # another thread may stop it meanwhile

@@ -38,6 +38,8 @@ def run(
         raise bridge.NotFound(f"{paths.data_dir}: no such data directory, and opened read-only none is made")
     bridge.ensure_private_dir(paths.data_dir)
     settings = bridge.load_settings_light(paths, env)
+    if not read_only:
+        bridge.judge_door(settings)
     redactor = bridge.Redactor()
     with contextlib.ExitStack() as stack:
         limit = stack.enter_context(contextlib.ExitStack())  # the last to be left
@@ -82,7 +84,7 @@ def _visit(
         log=log,
         session=visit,
         read_only=read_only,
-        on_owner=sink.start,
+        on_owner=lambda: _open_doors(engine, sink),
         env=env,
         plain=plain,
         on_fatal=lambda error: log.event("CRITICAL", "cockpit_died", error=error),
@@ -94,6 +96,12 @@ def _visit(
     app.desk.stop()
     session.save(paths.data_dir / session.FILE_NAME, visit, redactor.redact)
     return code
+
+
+def _open_doors(engine: bridge.Engine, sink: _Sink) -> None:
+    """Let others in, now that this process delivers."""
+    engine.serve()
+    sink.start()
 
 
 def _limited(code: int) -> threading.Timer:

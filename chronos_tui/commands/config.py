@@ -19,6 +19,7 @@ def check(session: Session, given: Arguments) -> int:
     warnings: list[str] = []
     try:
         settings = session.settings()
+        bridge.judge_door(settings)
         warnings = bridge.config_warnings(settings, session.env)
     except bridge.ConfigError as error:
         problems = error.problems

@@ -47,6 +47,14 @@ def digest(settings: Settings) -> str:
     return hashlib.sha256(cache.settings_to_json(settings).encode()).hexdigest()
 
 
+def judge_door(settings: Settings) -> None:
+    """Raise ConfigError where the HTTP door must not be opened as configured; nothing else minds such a mistake."""
+    from engine.host.config.checks import refusals
+
+    if found := refusals(settings):
+        raise ConfigError(found)
+
+
 def needs_restart(before: Settings, after: Settings) -> list[str]:
     """Return what changed and is only looked at when an engine starts."""
     sections = [name for name in ("database", "demo", "logging") if getattr(before, name) != getattr(after, name)]

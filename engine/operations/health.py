@@ -83,6 +83,7 @@ def _engine(now: Situation) -> dict[str, Any]:
             "mode": None,
             "epoch": row.epoch,
             "last_heartbeat": _time(row.heartbeat_ms),
+            "http": None,
         }
     return {
         "running": True,
@@ -93,6 +94,7 @@ def _engine(now: Situation) -> dict[str, Any]:
         "version": row.version,
         "started": _time(row.started_ms),
         "last_heartbeat": _time(row.heartbeat_ms),
+        "http": row.http or None,
     }
 
 
@@ -102,8 +104,11 @@ def _time(ms: int | None) -> str | None:
 
 def checks(context: Context, paths: Paths, owner: dict[str, Any] | None, env: Mapping[str, str]) -> list[Check]:
     """Make every quick check."""
+    from engine.operations import listening
+
     return [
         *_engine_checks(context, owner),
+        listening.check(context, owner),
         *_outbox_checks(context),
         *_target_checks(context),
         *_database_checks(context),

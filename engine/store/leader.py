@@ -9,7 +9,7 @@ from engine.store.tx import Tx
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """Who delivers, or who did last. `state`: running, draining or stopped."""
+    """Who delivers, or who did last. `state`: running, draining or stopped. http: where it listens; "": nowhere."""
 
     epoch: int
     pid: int
@@ -19,6 +19,7 @@ class Leader:
     started_ms: int
     heartbeat_ms: int
     state: str
+    http: str = ""
 
 
 def read(tx: Tx) -> Leader:
@@ -37,3 +38,8 @@ def take_over(tx: Tx, *, pid: int, host: str, mode: str, version: str, now_ms: i
 def beat(tx: Tx, *, epoch: int, state: str, now_ms: int) -> bool:
     """Say that this epoch is alive; False when somebody took over."""
     return tx.run("leader.beat", {"epoch": epoch, "state": state, "now_ms": now_ms}) == 1
+
+
+def note_http(tx: Tx, *, epoch: int, http: str) -> bool:
+    """Say where this epoch's HTTP door listens, "": nowhere; False when somebody took over."""
+    return tx.run("leader.note_http", {"epoch": epoch, "http": http}) == 1

@@ -103,6 +103,7 @@ class Site:
             "TMPDIR": tmp,
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "CHRONOS_HTTP_ENABLED": "false",
             "CHRONOS_SECRET_HOOK": SECRET,
         }
 

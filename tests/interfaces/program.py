@@ -22,6 +22,10 @@ TIME_OUT_S = 60
 _KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "PYTHONPATH")
 
 
+_QUIET = {"CHRONOS_HTTP_ENABLED": "false"}
+"""Engines of tests that have nothing to do with HTTP open no port: many run at once."""
+
+
 @dataclass(frozen=True)
 class Result:
     """How a command ended."""
@@ -58,7 +62,7 @@ class Box:
     def env(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         root = str(Path(__file__).parents[2])
-        return {**kept, "PYTHONPATH": root, "HOME": str(self.home), "TZ": "UTC", **self.extra}
+        return {**kept, "PYTHONPATH": root, "HOME": str(self.home), "TZ": "UTC", **_QUIET, **self.extra}
 
     def configure(self, text: str) -> None:
         """Write the configuration into the data directory."""

@@ -187,7 +187,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**basics, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(env or {})},
+            env={**basics, "CHRONOS_HTTP_ENABLED": "false", "TERM": "xterm-256color", "LANG": "C.UTF-8", **(env or {})},
             cwd=cwd,
             start_new_session=True,
             pass_fds=(report_w, control_r),

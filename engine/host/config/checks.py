@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.errors import ConfigError
 from engine.host.secrets_env import is_reference, weakness
 from engine.model import RouteStep, Settings, TargetSpec
 from engine.rules.text import suggest
@@ -38,10 +40,46 @@ def warnings(settings: Settings, env: Mapping[str, str] | None = None) -> list[s
     found = [] if settings.production else list(_unsafe(settings))
     found += [*_not_deliverable(settings), *_events(settings)]
     lines = [f"{'.'.join(where)}: {text}" for where, text in found]
+    if settings.http["enabled"] and settings.http["tls_certificate"]:
+        from engine.host.certificates import expiry_words
+
+        lines += [line for line in (expiry_words(settings.http, time.time()),) if line]
     if env is not None:
         weak = (weakness(reference, env) for reference in references(settings))
         lines += [line for line in weak if line]
     return lines
+
+
+def refusals(settings: Settings) -> list[str]:
+    """Return why the HTTP door must not be opened as configured, one line each.
+
+    Not among `problems`: a mistake here must keep no message from being taken, only an engine from starting.
+    """
+    http = settings.http
+    if not http["enabled"]:
+        return []
+    found = []
+    listen = http["listen"]
+    if not http["tls_certificate"] and settings.security["require_https"] and not _stays_here(listen):
+        found.append(
+            f"http.listen: {listen} is outside loopback and would carry API keys in the clear; set "
+            "http.tls_certificate, listen on 127.0.0.1 behind a proxy, or set security.require_https to false"
+        )
+    if http["tls_certificate"] or http["tls_key"]:
+        from engine.host.certificates import server_context
+
+        try:
+            server_context(http)
+        except ConfigError as error:
+            found += error.problems
+    return found
+
+
+def _stays_here(listen: str) -> bool:
+    from engine.host.listening import place_of
+
+    place = place_of(listen)
+    return bool(place.path) or is_loopback(place.host)
 
 
 def references(settings: Settings) -> list[str]:

@@ -111,7 +111,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer one request, on a worker's thread."""
-        self.request_id = secrets.token_hex(6)
+        self.request_id = f"req_{secrets.token_hex(8)}"
         if self.requests[0].error is not None:
             self._refused = True  # and what the client still sends is not read
         self._moved_s = monotonic()
