@@ -45,13 +45,12 @@ def raise_incident(
     subject beyond rules.incidents.MOST_SUBJECTS of its kind is counted under MANY.
     severity: instead of what is usual for the kind. times: how many repeats this stands for.
     """
-    subject, detail = _subject(subject), safe_line(detail, _MOST_DETAIL_CHARS)
+    subject, detail = _subject(subject), said(detail)
     severity = severity or SEVERITIES[kind]
     now_ms = context.clock.now_ms()
     known = store.active(tx, kind, subject)
-    if known is None and store.active_subjects(tx, kind, many=MANY, most=MOST_SUBJECTS) >= MOST_SUBJECTS:
-        detail = safe_line(f"{subject}: {detail}", _MOST_DETAIL_CHARS)
-        subject = MANY
+    if known is None and subject != MANY and _crowded(tx, kind):
+        subject, detail = MANY, said(f"{subject}: {detail}")
         known = store.active(tx, kind, subject)
     told = {"kind": kind.value, "of": subject, "severity": severity.value, "detail": detail}
     if known is None:
@@ -81,6 +80,15 @@ def settle(tx: Tx, context: Context, kind: Kind, subject: str, note: str) -> boo
     detail = {"kind": kind.value, "of": _subject(subject), "note": note}
     audit.append(tx, now_ms, store.ENGINE, "incident.settled", f"incident:{known.id}", detail)
     return True
+
+
+def said(detail: str) -> str:
+    """Return a detail as it is stored: one printable line."""
+    return safe_line(detail, _MOST_DETAIL_CHARS)
+
+
+def _crowded(tx: Tx, kind: Kind) -> bool:
+    return store.active_subjects(tx, kind, many=MANY, most=MOST_SUBJECTS) >= MOST_SUBJECTS
 
 
 def _subject(subject: str) -> str:
@@ -179,7 +187,7 @@ def _write(context: Context, reported: _Reported, kind: Kind, subject: str, deta
             channel="security",
             kind=kind.value,
             of=subject,
-            detail=safe_line(detail, _MOST_DETAIL_CHARS),
+            detail=said(detail),
             reason=str(error),
         )
 

@@ -75,6 +75,11 @@ def newest(tx: Tx, n: int) -> list[Incident]:
     return [Incident(*row) for row in tx.rows("incidents.newest", {"n": n})]
 
 
+def active_of(tx: Tx, kind: str) -> list[Incident]:
+    """Return those of a kind that are not resolved."""
+    return [Incident(*row) for row in tx.rows("incidents.active_of", {"kind": kind})]
+
+
 def get(tx: Tx, number: int) -> Incident | None:
     """Return one."""
     row = tx.row("incidents.one", {"id": number})

@@ -6,6 +6,10 @@ SELECT count(*) FROM (
     SELECT 1 FROM incidents WHERE kind = :kind AND subject <> :many AND state <> 'resolved' LIMIT :most
 );
 
+-- active_of: what is not resolved of a kind; raising keeps them few.
+SELECT id, kind, subject, detail, state, first_ms, last_ms, count, severity, note, changed_ms, changed_by, alert_uid
+  FROM incidents WHERE kind = :kind AND state <> 'resolved' ORDER BY id LIMIT 100;
+
 -- open: a new row; a repeat after the one before was resolved is a new one.
 INSERT INTO incidents (kind, subject, detail, severity, state, first_ms, last_ms, count)
 VALUES (:kind, :subject, :detail, :severity, 'open', :now_ms, :now_ms, :times);
