@@ -30,13 +30,15 @@ class Room(NamedTuple):
 
 
 class Buckets:
-    """May be used from any thread. stored: what an earlier process left behind."""
+    """May be used from any thread. Times are of a clock that never goes back.
 
-    def __init__(self, stored: Mapping[str, int]) -> None:
+    stored: bucket → how far its theoretical arrival time lies ahead, in ms, as an earlier process left it behind.
+    """
+
+    def __init__(self, stored: Mapping[str, int], now_ms: int) -> None:
         self._lock = threading.Lock()
-        self._tats = dict(stored)
-        self._changed: set[str] = set()
-        self._dropped = False
+        self._tats = {name: now_ms + ahead_ms for name, ahead_ms in stored.items()}
+        self._moved = False
 
     def __len__(self) -> int:
         return len(self._tats)
@@ -50,25 +52,30 @@ class Buckets:
         """Take one from each of these buckets, or from none where one of them is empty; return the tightest."""
         with self._lock:
             after = {name: rates.allow(self._tats.get(name, 0), rate, now_ms) for name in names}
-            if all(allowed for allowed, _tat_ms in after.values()):
-                for name, (_allowed, tat_ms) in after.items():
+            allowed = all(room for room, _tat_ms in after.values())
+            if allowed:
+                for name, (_room, tat_ms) in after.items():
                     self._set(name, tat_ms, now_ms)
-                return self._tightest(names, rate, now_ms)._replace(allowed=True)
-            return self._tightest(names, rate, now_ms)
+            return self._tightest(names, rate, now_ms)._replace(allowed=allowed)
 
     def _tightest(self, names: Sequence[str], rate: Rate, now_ms: int) -> Room:
-        # A clock that was set back must not keep a bucket empty: rules.rate caps what lies ahead.
-        ahead_ms = [min(max(self._tats.get(name, 0) - now_ms, 0), rate.per_ms) for name in names]
-        tat_ms = now_ms + max(ahead_ms)
+        tat_ms = max(self._capped(name, rate, now_ms) for name in names)
         remaining = rates.capacity(tat_ms, rate, now_ms)
         retry_ms = rates.next_ms(tat_ms, rate, now_ms) - now_ms
-        return Room(remaining >= 1, rate.limit, remaining, tat_ms - now_ms, retry_ms)
+        return Room(remaining >= 1, rate.limit, remaining, max(0, tat_ms - now_ms), retry_ms)
+
+    def _capped(self, name: str, rate: Rate, now_ms: int) -> int:
+        """What lies further ahead than the rate can bring about was stored under another clock or another rate."""
+        tat_ms = self._tats.get(name, 0)
+        if tat_ms > now_ms + rate.per_ms:
+            tat_ms = self._tats[name] = now_ms + rate.per_ms
+        return tat_ms
 
     def _set(self, name: str, tat_ms: int, now_ms: int) -> None:
         if name not in self._tats and len(self._tats) >= MOST:
             self._make_room(now_ms)
         self._tats[name] = tat_ms
-        self._changed.add(name)
+        self._moved = True
 
     def _make_room(self, now_ms: int) -> None:
         """Drop what rested; where that is not enough, a tenth: those that are nearest to it."""
@@ -76,21 +83,17 @@ class Buckets:
         if len(unrested) >= MOST:
             kept = sorted(unrested, key=unrested.__getitem__, reverse=True)[: MOST * 9 // 10]
             unrested = {name: unrested[name] for name in kept}
-            self._dropped = True
         self._tats = unrested
-        self._changed &= unrested.keys()
 
-    def changes(self) -> tuple[dict[str, int], bool]:
-        """Return what changed since the last call, and whether it is all there is and stands in place of the rest."""
+    def unsaved(self, now_ms: int) -> dict[str, int] | None:
+        """Return what is to be stored, as `stored` above; None when nothing moved since the last call."""
         with self._lock:
-            anew, self._dropped = self._dropped, False
-            names = self._tats if anew else self._changed
-            changed = {name: self._tats[name] for name in names}
-            self._changed = set()
-            return changed, anew
+            if not self._moved:
+                return None
+            self._moved = False
+            return {name: tat_ms - now_ms for name, tat_ms in self._tats.items() if tat_ms > now_ms}
 
-    def unsaved(self, changed: Mapping[str, int], *, anew: bool) -> None:
-        """Take back what `changes` gave, because it could not be written."""
+    def not_saved(self) -> None:
+        """What `unsaved` gave could not be written."""
         with self._lock:
-            self._changed |= changed.keys() & self._tats.keys()
-            self._dropped = self._dropped or anew
+            self._moved = True

@@ -108,7 +108,10 @@ class Gate:
     def __init__(self, context: Context, log: Log) -> None:
         self._context = context
         self._log = log
-        self._buckets = Buckets(context.database.read(lambda tx: limits.load(tx, MOST)))
+        now_ms = context.clock.now_ms()
+        stored = context.database.read(lambda tx: limits.load(tx, MOST))
+        ahead = {bucket: min(tat_ms - now_ms, _HOUR_MS) for bucket, tat_ms in stored.items()}
+        self._buckets = Buckets(ahead, context.clock.monotonic_ms())
         self._prover = Prover(context.clock, context.entropy)
         self._refusals = Refusals(context, log)
         self._usage = Usage(context.clock)
@@ -157,7 +160,7 @@ class Gate:
     def knock(self, remote: str) -> None:
         """Count a request that costs something and shows no key, such as an event's. Raises Refused (429)."""
         origin = self._origin(remote)
-        room = self._buckets.take((f"in:{origin.network}",), self._rate(), self._now_ms())
+        room = self._buckets.take((f"in:{origin.network}",), self._rate(), self._monotonic_ms())
         if not room.allowed:
             raise self._too_many(room, origin)
 
@@ -165,7 +168,7 @@ class Gate:
         """Count a refused signature against the network it came from."""
         origin = self._origin(remote)
         self._refusals.add(Reason.SIGNATURE, origin.network)
-        self._buckets.take((f"bad:{origin.network}",), self._rate(), self._now_ms())
+        self._buckets.take((f"bad:{origin.network}",), self._rate(), self._monotonic_ms())
 
     def _read_header(self, authorization: str | None, origin: Origin) -> tuple[str, KeyText]:
         if not authorization:
@@ -186,7 +189,9 @@ class Gate:
         if lock is None or known is None:
             raise self._failure(Reason.UNKNOWN_KEY, origin)
         self._known[key_id], lock = known, known.lock
-        state = state_of(self._now_ms(), expires_ms=lock.expires_ms, revoked_ms=lock.revoked_ms, successor=None)
+        state = state_of(
+            self._context.clock.now_ms(), expires_ms=lock.expires_ms, revoked_ms=lock.revoked_ms, successor=None
+        )
         if state is KeyState.REVOKED:
             raise self._failure(Reason.REVOKED, origin, key_id)
         if state is KeyState.EXPIRED:
@@ -197,7 +202,7 @@ class Gate:
 
     def _prove(self, tag: bytes, parts: KeyText, known: _Known, origin: Origin) -> None:
         """Have the secret compared. Raises Refused unless it is right."""
-        room = self._buckets.peek(self._names(parts.id, origin), self._rate(), self._now_ms())
+        room = self._buckets.peek(self._names(parts.id, origin), self._rate(), self._monotonic_ms())
         if not room.allowed:
             raise self._too_many(room, origin)
         verdict = Verdict.LIMITED
@@ -207,7 +212,7 @@ class Gate:
                 parts,
                 known.lock,
                 may_run=lambda: self._may_guess(parts.id, origin),
-                wrong=lambda: self._buckets.take((_guesses(origin),), GUESSES, self._now_ms()),
+                wrong=lambda: self._buckets.take((_guesses(origin),), GUESSES, self._monotonic_ms()),
             )
         match verdict:
             case Verdict.RIGHT:
@@ -221,12 +226,11 @@ class Gate:
 
     def _may_guess(self, key_id: str, origin: Origin) -> bool:
         """A key that nobody guesses at is not kept out by a neighbour who guesses at another one's secret."""
-        room = self._buckets.peek((_guesses(origin),), GUESSES, self._now_ms())
+        room = self._buckets.peek((_guesses(origin),), GUESSES, self._monotonic_ms())
         return room.allowed or self._refusals.no_wrong_secret(key_id)
 
     def _welcome(self, key: ApiKey, origin: Origin, remote: str, scope: Scope) -> Caller:
-        now_ms = self._now_ms()
-        room = self._buckets.take(self._names(key.id, origin), self._rate(), now_ms)
+        room = self._buckets.take(self._names(key.id, origin), self._rate(), self._monotonic_ms())
         if not room.allowed:
             raise self._too_many(room, origin)
         self._usage.add(key.id, remote)
@@ -240,7 +244,7 @@ class Gate:
 
     def _failure(self, reason: Reason, origin: Origin, key_id: str = "") -> Refused:
         self._refusals.add(reason, origin.network, key_id)
-        room = self._buckets.take((f"bad:{origin.network}",), self._rate(), self._now_ms())
+        room = self._buckets.take((f"bad:{origin.network}",), self._rate(), self._monotonic_ms())
         if not room.allowed:
             text = "too many requests without a good API key from this address; try again later"
             return Refused(429, text, reason, retry_after_s=_seconds(room.retry_ms))
@@ -254,7 +258,7 @@ class Gate:
 
     def _guessed_out(self, key_id: str, origin: Origin) -> Refused:
         self._refusals.add(Reason.GUESSING, origin.network, key_id)
-        room = self._buckets.peek((_guesses(origin),), GUESSES, self._now_ms())
+        room = self._buckets.peek((_guesses(origin),), GUESSES, self._monotonic_ms())
         text = "too many wrong API keys from this address; try again later"
         return Refused(429, text, Reason.GUESSING, retry_after_s=_seconds(room.retry_ms))
 
@@ -300,20 +304,21 @@ class Gate:
             del self._context.kept[KEPT]
 
     def _write(self, *, every_use: bool) -> None:
-        changed, anew = self._buckets.changes()
+        ahead = self._buckets.unsaved(self._monotonic_ms())
         uses = self._usage.due(everything=every_use)
-        if not (changed or anew or uses):
+        if ahead is None and not uses:
             return
-        now_ms = self._now_ms()
+        now_ms = self._context.clock.now_ms()
 
         def work(tx: Tx) -> None:
-            limits.save(tx, changed, now_ms, anew=anew)
+            if ahead is not None:
+                limits.save(tx, {bucket: now_ms + ms for bucket, ms in ahead.items()})
             apikeys.used(tx, uses)
 
         try:
             self._context.database.write(work)
         except ChronosError:
-            self._buckets.unsaved(changed, anew=anew)
+            self._buckets.not_saved()
             self._usage.put_back(uses)
             raise
 
@@ -333,8 +338,9 @@ class Gate:
     def _rate(self) -> Rate:
         return Rate(int(self._context.settings.security["rate_limit_per_hour"]), _HOUR_MS)
 
-    def _now_ms(self) -> int:
-        return self._context.clock.now_ms()
+    def _monotonic_ms(self) -> int:
+        # Limits go by the clock that nobody sets; only what is stored goes by the wall clock.
+        return self._context.clock.monotonic_ms()
 
 
 def flush_gate(context: Context) -> None:

@@ -51,6 +51,7 @@ class Reason(StrEnum):
 _FAILURES = frozenset(
     {
         Reason.MALFORMED, Reason.UNKNOWN_KEY, Reason.REVOKED, Reason.EXPIRED, Reason.NETWORK, Reason.WRONG_SECRET,
+        Reason.GUESSING,
     }
 )  # fmt: skip
 
@@ -156,7 +157,7 @@ class Refusals:
 
     def _say(self, lines: list[tuple[Reason, str, int]], key_id: str) -> None:
         for reason, network, count in lines:
-            level = "WARNING" if reason in _FAILURES or reason is Reason.GUESSING else "INFO"
+            level = "WARNING" if reason in _FAILURES else "INFO"
             fields = {"key": key_id} if key_id and count == 1 else {}
             self._log.event(
                 level, "request_refused", channel="security", reason=str(reason), remote=network, count=count, **fields

@@ -12,7 +12,7 @@ def load(tx: Tx, most: int) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.rows("limits.all", {"most": most})}
 
 
-def save(tx: Tx, changed: Mapping[str, int], now_ms: int, *, anew: bool) -> None:
-    """Write what changed and forget what rested; anew: `changed` is all there is."""
-    tx.run("limits.forget_all" if anew else "limits.forget_rested", {} if anew else {"now_ms": now_ms})
-    tx.run_many("limits.save", [{"bucket": bucket, "tat_ms": tat_ms} for bucket, tat_ms in changed.items()])
+def save(tx: Tx, tats_ms: Mapping[str, int]) -> None:
+    """Write these and nothing else: a bucket that rested, or was forgotten, has no row."""
+    tx.run("limits.forget_all")
+    tx.run_many("limits.save", [{"bucket": bucket, "tat_ms": tat_ms} for bucket, tat_ms in tats_ms.items()])
