@@ -54,6 +54,12 @@ class Engine(Keeping):
     _ended = False
     _closed = False
 
+    def _bring_up_to_date(self) -> None:
+        from engine.operations import configwatch
+
+        super()._bring_up_to_date()
+        configwatch.take(self.context)  # it was read a moment ago
+
     def start(self, mode: str) -> Role:
         """Deliver from this process if nobody else does; answer which it is. May be called again to take over later.
 
@@ -91,7 +97,7 @@ class Engine(Keeping):
     def _take_over(self, mode: str) -> None:
         from engine import upkeep
         from engine.dispatcher import Dispatcher
-        from engine.operations import secrets
+        from engine.operations import configwatch, secrets
 
         context = self.context
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -103,7 +109,8 @@ class Engine(Keeping):
 
         def work(tx: Tx) -> int:
             epoch = leader.take_over(tx, pid=os.getpid(), host=host, mode=mode, version=__version__, now_ms=now_ms)
-            detail = {"mode": mode, "pid": os.getpid(), "config_sha256": config}
+            configwatch.at_start(tx, context)
+            detail = {"mode": mode, "pid": os.getpid(), "config_sha256": config, **configwatch.said(context)}
             audit.append(tx, now_ms, "engine", "engine.started", f"epoch:{epoch}", detail)
             return epoch
 

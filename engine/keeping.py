@@ -168,6 +168,12 @@ class Keeping(Showing):
 
         return incidents.resolve(self.context, number, note)
 
+    def config_written(self, action: str, key: str) -> None:
+        """Record that the configuration file was changed through Chronos; see operations.configwatch.written."""
+        from engine.operations import configwatch
+
+        configwatch.written(self.context, action, key)
+
     # Incoming events
 
     def sources(self) -> list[SourceState]:

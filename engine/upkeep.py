@@ -74,10 +74,11 @@ class Upkeep:
 
 def chores() -> tuple[tuple[int, Chore], ...]:
     """Return what an owner does besides delivering."""
-    from engine.operations import gate, inbound
+    from engine.operations import gate, guarding, inbound
 
     return (
         (gate.FLUSH_EVERY_S, gate.flush_gate),
         (inbound.FLUSH_EVERY_S, inbound.flush_counts),
         (inbound.RETAIN_EVERY_S, inbound.retain_events),
+        *guarding.chores(),
     )

@@ -83,15 +83,29 @@ def set_arguments(parser: argparse.ArgumentParser) -> None:
 
 def set_key(session: Session, given: Arguments) -> int:
     judge = partial(bridge.load_settings, session.paths(), session.env)
-    return _report(session, given.key, bridge.set_value(session.paths(), given.key, given.value, judge))
+    diff = bridge.set_value(session.paths(), given.key, given.value, judge)
+    return _report(session, "set", given.key, diff)
 
 
 def unset_key(session: Session, given: Arguments) -> int:
     judge = partial(bridge.load_settings, session.paths(), session.env)
-    return _report(session, given.key, bridge.unset(session.paths(), given.key, judge))
+    return _report(session, "unset", given.key, bridge.unset(session.paths(), given.key, judge))
 
 
-def _report(session: Session, key: str, diff: str) -> int:
+def _record(session: Session, action: str, key: str) -> None:
+    """Tell the audit log, where there is one: a change that nobody took over would be an incident."""
+    if not session.paths().database.exists():
+        return
+    try:
+        with session.engine() as engine:
+            engine.config_written(action, key)
+    except bridge.ChronosError as error:
+        session.out.note(f"the change stands, but not in the audit log: {error}")
+
+
+def _report(session: Session, action: str, key: str, diff: str) -> int:
+    if diff:
+        _record(session, action, key)
     if session.out.json:
         session.out.document({"key": key, "changed": bool(diff), "diff": diff})
         return 0

@@ -12,6 +12,7 @@ from engine.host.paths import Paths
 from engine.model import Settings
 from engine.operations.context import Context, writable
 from engine.store import audit
+from engine.store.tx import Tx
 
 
 def load_light(paths: Paths, env: Mapping[str, str]) -> Settings:
@@ -64,7 +65,15 @@ def needs_restart(before: Settings, after: Settings) -> list[str]:
 def note_reload(context: Context, settings: Settings) -> None:
     """Put the new configuration in force; an audit entry names its digest. Raises NotPossible if read-only."""
     writable(context)
+    from engine.operations import configwatch  # and incidents with it, which a command from cron need not load
+
     now_ms = context.clock.now_ms()
-    detail = {"sha256": digest(settings), "targets": len(settings.targets)}
-    context.database.write(lambda tx: audit.append(tx, now_ms, context.actor, "config.loaded", "config", detail))
+    configwatch.take(context)
+    detail = {"sha256": digest(settings), "targets": len(settings.targets), **configwatch.said(context)}
+
+    def work(tx: Tx) -> None:
+        configwatch.reloaded(tx, context)
+        audit.append(tx, now_ms, context.actor, "config.loaded", "config", detail)
+
+    context.database.write(work)
     context.settings = settings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.operations import incidents
-from engine.operations.context import Context
+from engine.operations.context import Context, writable
 from engine.rules.durations import format_duration, rfc3339
 from engine.rules.incidents import Kind, Severity
 from engine.store import audit
@@ -153,6 +153,7 @@ def _record(tx: Tx) -> dict[str, Any] | None:
 
 def written(context: Context, action: str, key: str) -> None:
     """Record that the file was changed through Chronos: which key, and the digest it has now. action: set or unset."""
+    writable(context)
     paths = context.machine.paths
     assert paths is not None, "whoever changes a configuration file has paths"
     detail: dict[str, object] = {"key": key, "file_sha256": digest_of(paths.config_file)}

@@ -5,6 +5,7 @@ A finding is one incident for as long as it is found, not one more count a look;
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from engine.rules.durations import format_duration, rfc3339
 from engine.rules.incidents import MANY, MOST_SUBJECTS, Kind, Severity
 from engine.store import audit
 from engine.store import incidents as store
+from engine.store.audit import Span
 from engine.store.tx import Tx
 
 CLOCK_JUMP_MS = 60_000
@@ -155,12 +157,13 @@ def secrets(context: Context) -> None:
 
 
 def audit_log(context: Context) -> None:
-    """Verify the whole log once a day, in slices and at a pace that leaves the others their turn."""
+    """Verify the whole log once a day, in slices and at a pace that leaves the others their turn; a new log when it is
+    a day old.
+    """
     from engine.operations import verifying
 
     now_ms = context.clock.now_ms()
-    last = context.database.read(lambda tx: configwatch.newest(tx, "audit.verified"))
-    if last is not None and rfc3339(now_ms - VERIFY_EVERY_MS) < str(last["at"]) <= rfc3339(now_ms):
+    if rfc3339(now_ms - VERIFY_EVERY_MS) < context.database.read(_verified) <= rfc3339(now_ms):
         return
     result = verifying.verify(context, lambda _done, _total: time.sleep(_PACE_S))  # reports what it finds
     if result.ok:
@@ -169,3 +172,12 @@ def audit_log(context: Context) -> None:
     context.database.write(
         lambda tx: audit.append(tx, context.clock.now_ms(), store.ENGINE, "audit.verified", "audit", detail)
     )
+
+
+def _verified(tx: Tx) -> str:
+    """Return when the log was verified last; before the first time, when it began."""
+    last = configwatch.newest(tx, "audit.verified")
+    if last is not None:
+        return str(last["at"])
+    first = audit.walk(tx, Span(audit.pruned_seq(tx), audit.pruned_seq(tx) + 2), [], upwards=True)
+    return str(json.loads(first[0].body)["at"]) if first else ""
