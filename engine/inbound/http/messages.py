@@ -70,6 +70,8 @@ def _checked(call: Call, given: MessageIn) -> NewMessage:
                 faults.append(Fault("pointer", pointer(("headers", name)), str(error)))
     if given.expires_at is not None and given.expires_at <= max(call.context.clock.now_ms(), given.not_before or 0):
         faults.append(Fault("pointer", "#/expires_at", "is over before the message could be sent"))
+    if not (given.subject or given.text or given.html or given.data is not None or files):
+        faults.append(Fault("pointer", "#", "is empty: give a subject, text, html, data or attachments"))
     if faults:
         raise invalid(*faults)
     return NewMessage(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from engine.inbound.http.grammar import pattern
 from engine.rules import filters
 
 MOST_ROWS = 1_000
@@ -55,7 +56,19 @@ class Given(BaseModel):
 
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x20]+$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,76}$")]
+HeaderValue = Annotated[str, StringConstraints(max_length=8_000, pattern=r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
 Time = Annotated[int, BeforeValidator(time_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+_SAYS_SOMETHING: list[Any] = [
+    *(
+        {"required": [name], "properties": {name: {"type": "string", "minLength": 1}}}
+        for name in ("subject", "text", "html")
+    ),
+    {"required": ["attachments"], "properties": {"attachments": {"type": "array", "minItems": 1}}},
+    {"required": ["data"], "properties": {"data": {"not": {"type": "null"}}}},
+]
 
 
 class AttachmentIn(Given):
@@ -78,6 +91,8 @@ class AttachmentIn(Given):
 class MessageIn(Given):
     """A message to be sent. One of subject, text, html, data and attachments must say something."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": _SAYS_SOMETHING})
+
     target: Annotated[
         str,
         StringConstraints(min_length=1, max_length=_MOST_TARGET_CHARS),
@@ -88,7 +103,9 @@ class MessageIn(Given):
     html: str | None = None
     data: Annotated[Any, Field(description="The body that a webhook gets: any JSON.")] = None
     attachments: Annotated[list[AttachmentIn], Field(max_length=_MOST_FILES)] | None = None
-    headers: dict[str, str] | None = None
+    headers: (
+        Annotated[dict[HeaderName, HeaderValue], Field(json_schema_extra={"additionalProperties": False})] | None
+    ) = None
     not_before: Annotated[Time, Field(description="Sent no earlier than this.")] | None = None
     expires_at: Annotated[Time, Field(description="Worthless after this.")] | None = None
     priority: Literal["low", "normal", "high", "urgent"] = "normal"
@@ -115,10 +132,15 @@ def _whole(value: object) -> object:
 
 Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="At most so many."), BeforeValidator(_whole)]
 Number = Annotated[int, Field(ge=1, le=_MOST_NUMBER), BeforeValidator(_whole)]
-Expression = Annotated[
-    str,
-    Field(description="The filter language of docs/commands.md.", json_schema_extra={"maxLength": filters.MAX_CHARS}),
-]
+
+
+def _expression(dialect: filters.Dialect) -> Any:
+    shape: dict[str, Any] = {"maxLength": filters.MAX_CHARS, "pattern": pattern(dialect)}
+    return Field(description="The filter language of docs/commands.md.", json_schema_extra=shape)
+
+
+OutboxFilter = Annotated[str, _expression(filters.OUTBOX)]
+AuditFilter = Annotated[str, _expression(filters.AUDIT)]
 
 
 class Nothing(Given):
@@ -128,7 +150,7 @@ class Nothing(Given):
 class MessagesQuery(Given):
     """Which messages, newest first."""
 
-    filter: Expression = ""
+    filter: OutboxFilter = ""
     after: Annotated[Number, Field(description="Go on behind a page: its `next`.")] | None = None
     limit: Limit = 50
 
@@ -136,9 +158,9 @@ class MessagesQuery(Given):
 class AuditQuery(Given):
     """Which entries of the audit log; newest first in any case."""
 
-    filter: Expression = ""
+    filter: AuditFilter = ""
     before: Annotated[Number, Field(description="Older than this entry.")] | None = None
-    after: Annotated[Number, Field(description="Newer than this entry, the oldest of those.")] | None = None
+    after: Annotated[Number, Field(description="Newer than this entry: the oldest of those.")] | None = None
     limit: Limit = 50
 
 

@@ -16,6 +16,7 @@ from engine.rules.text import suggest
 M = TypeVar("M", bound=BaseModel)
 
 _LATER = {"template": "this version has no templates; give text or html", "vars": "this version has no templates"}
+_KEY = "[key]"  # how pydantic says that the name itself is meant
 _MOST_FAULTS = 50
 _MOST_PARAMETERS = 50
 _MOST_NAME_CHARS = 60
@@ -100,7 +101,7 @@ def _no_constant(name: str) -> Any:
 
 def _errors(error: ValidationError, model: type[BaseModel]) -> list[tuple[Sequence[int | str], str]]:
     raw = error.errors(include_url=False, include_input=False, include_context=True)[:_MOST_FAULTS]
-    return [(one["loc"] or ("",), _words(one, model)) for one in raw]
+    return [(tuple(part for part in one["loc"] if part != _KEY) or ("",), _words(one, model)) for one in raw]
 
 
 def _words(one: Mapping[str, Any], model: type[BaseModel]) -> str:
