@@ -90,22 +90,34 @@ def root_id(key: bytes) -> str:
 
 def seal(key: bytes, plain: bytes, binding: Mapping[str, object], entropy: Callable[[int], bytes]) -> bytes:
     """Return nonce and ciphertext. binding: what it is and belongs to; needed word for word to open it."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    nonce = entropy(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, plain, canonical_json(binding).encode())
+    return encrypt(key, entropy(_NONCE_BYTES), plain, canonical_json(binding).encode())
 
 
 def unseal(key: bytes, sealed: bytes, binding: Mapping[str, object], what: str) -> bytes:
     """Return what was sealed. Raises VaultDamaged, naming `what`, for another key, other bytes, another binding."""
+    plain = decrypt(key, sealed, canonical_json(binding).encode())
+    if plain is None:
+        raise VaultDamaged(
+            f"{what} cannot be decrypted: it was changed, swapped with another, or put back from an older copy"
+        )
+    return plain
+
+
+def encrypt(key: bytes, nonce: bytes, plain: bytes, associated: bytes) -> bytes:
+    """Return the nonce, AES-256-GCM's ciphertext and its tag of 16 bytes."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return nonce + AESGCM(key).encrypt(nonce, plain, associated)
+
+
+def decrypt(key: bytes, sealed: bytes, associated: bytes) -> bytes | None:
+    """Return what `encrypt` was given, None where anything at all is different."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+    if len(sealed) < _NONCE_BYTES + _TAG_BYTES:
+        return None
     try:
-        if len(sealed) < _NONCE_BYTES + _TAG_BYTES:
-            raise InvalidTag
-        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], canonical_json(binding).encode())
-    except InvalidTag as error:
-        raise VaultDamaged(
-            f"{what} cannot be decrypted: it was changed, swapped with another, or put back from an older copy"
-        ) from error
+        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
+    except InvalidTag:
+        return None

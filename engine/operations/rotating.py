@@ -56,7 +56,8 @@ def create(context: Context, provider: Provider, *, passphrase: str | None = Non
             _keep(context, keys, row, root)
             context.database.write(lambda tx: _insert(tx, context, row))
     except VaultLocked as error:
-        raise NotPossible(str(error)) from error
+        others = "; or choose another place: file, credential, passphrase" if provider == Provider.KEYRING else ""
+        raise NotPossible(f"{error}{others}") from error
     context.kept["vault"] = Opened(row, data_key)
     return state_of(row)
 

@@ -21,10 +21,9 @@ from engine.host.sealing import KEY_BYTES
 LIMIT_S = 5.0
 _KEPT_FROM_CHILD = ("PYTHON_KEYRING", "KEYRING_PROPERTY_", "CHRONOS_", "CREDENTIALS_DIRECTORY")
 _UNLOCK = (
-    "unlock it in your desktop session, or on a text console with 'gnome-keyring-daemon --unlock', which reads its "
-    "password from stdin"
+    "unlock it in your desktop session, or on a text console with 'gnome-keyring-daemon --replace --unlock', which "
+    "reads the keyring's password from stdin"
 )
-_ELSE = "or choose another place: file, credential, passphrase"
 
 
 class KeyringKeys:
@@ -80,20 +79,20 @@ class KeyringKeys:
         if out is None:
             raise VaultLocked(
                 f"the OS keyring did not answer within {self._limit_s:g} s: it is locked and waits for somebody at a "
-                f"screen, or its daemon hangs; {_UNLOCK}, {_ELSE}"
+                f"screen, or its daemon hangs; {_UNLOCK}"
             )
         try:
             answer: dict[str, Any] = json.loads(out)
         except ValueError as error:
-            raise VaultLocked(f"the OS keyring cannot be asked: its child process failed; {_ELSE}") from error
+            raise VaultLocked("the OS keyring cannot be asked: its child process failed") from error
         if answer["ok"]:
             self.words = f"OS keyring ({answer['words']})"
             return answer
         if answer["why"] == "none":
-            raise VaultLocked(f"no OS keyring can be used here ({answer['detail']}); {_ELSE}")
+            raise VaultLocked(f"no OS keyring can be used here ({answer['detail']})")
         if answer["why"] == "locked":
-            raise VaultLocked(f"the OS keyring is locked; {_UNLOCK}, {_ELSE}")
-        raise VaultLocked(f"the OS keyring failed ({answer['detail']}); {_ELSE}")
+            raise VaultLocked(f"the OS keyring is locked; {_UNLOCK}")
+        raise VaultLocked(f"the OS keyring failed ({answer['detail']})")
 
 
 def _key(value: object) -> bytes | None:
