@@ -176,10 +176,11 @@ def since_newest(context: Context) -> tuple[int, int | None]:
     found = None if stored is None else _decoded(context, stored)
     if stored is None or found is None:
         return head, None
-    return head - stored.seq, context.clock.now_ms() - _time_ms(found.at)
+    return head - stored.seq, context.clock.now_ms() - time_ms(found.at)
 
 
-def _time_ms(at: str) -> int:
+def time_ms(at: str) -> int:
+    """Return an entry's time; 0 for what is none: a log that was tampered with must still be shown."""
     try:
         return round(datetime.fromisoformat(at).timestamp() * 1000)
     except ValueError:

@@ -11,7 +11,7 @@ from engine.operations import checkpointing
 from engine.operations.auditing import SLICE, Progress, fields_of
 from engine.operations.context import Context
 from engine.rules.canonical import GENESIS, ChainResult, unbroken, verify_chain
-from engine.rules.checkpoints import Checkpoint, Proofs, Trust
+from engine.rules.checkpoints import CHECKPOINT, Checkpoint, Proofs, Trust
 from engine.rules.incidents import Kind
 from engine.store import audit
 from engine.store.audit import Span
@@ -134,7 +134,7 @@ def _edges(context: Context, view: _View, proofs: Proofs, found: ChainResult, ke
         return bad(None, "the head that is kept beside the log (counts, audit_head) was taken away")
     if view.recorded != head:
         return bad(*_head_words(view.recorded, head))
-    if kept is not None and (apart := disagreement(context, kept, found, proofs, mark)):
+    if kept is not None and (apart := disagreement(context, kept, mark)):
         why = f"{apart.why} (audit-head.json, which is kept beside the database)"
         return bad(apart.bad_seq, why)._replace(span=apart.span)
     if view.changed:
@@ -160,18 +160,22 @@ class Apart(NamedTuple):
     span: tuple[int, int] | None
 
 
-def disagreement(context: Context, kept: Checkpoint, found: ChainResult, proofs: Proofs, mark: int) -> Apart | None:
-    """Return how a log, its chain sound, differs from a genuine checkpoint of it; None where it does not, or where
-    what the checkpoint saw was archived.
+def disagreement(context: Context, kept: Checkpoint, mark: int) -> Apart | None:
+    """Return how the log differs from a genuine checkpoint of it; None where it does not, or where what the checkpoint
+    saw was archived. mark: up to where the log was pruned.
     """
-    if kept.seq > found.head_seq:
-        first = found.head_seq + 1
-        return Apart(f"entry {first} is missing: the log ends at {first - 1}, a checkpoint saw {kept.seq}", first, None)
-    stored = context.database.read(lambda tx: audit.get(tx, kept.seq))
+
+    def work(tx: Tx) -> tuple[int, audit.Stored | None, list[audit.Stored]]:
+        before = audit.of_action(tx, CHECKPOINT, Span(mark, kept.seq + 1), 1, upwards=False)
+        return audit.head(tx)[0], audit.get(tx, kept.seq), before
+
+    head, stored, before = context.database.read(work)
+    if kept.seq > head:
+        return Apart(
+            f"entry {head + 1} is missing: the log ends at {head}, a checkpoint saw {kept.seq}", head + 1, None
+        )
     if stored is None or stored.hash == kept.hash:
         return None
-    since = max((seq for seq in proofs.signed if seq < kept.seq), default=mark)
-    why = (
-        f"something in entries {since + 1} to {kept.seq} was written anew: a checkpoint saw entry {kept.seq} as another"
-    )
-    return Apart(why, since + 1, (since + 1, kept.seq))
+    first = before[0].seq if before else mark + 1
+    why = f"something in entries {first} to {kept.seq} was written anew: a checkpoint saw entry {kept.seq} as another"
+    return Apart(why, first, (first, kept.seq))

@@ -122,6 +122,11 @@ def get(tx: Tx, seq: int) -> Stored | None:
     return _stored(row) if row else None
 
 
+def hashes(tx: Tx, span: Span) -> dict[int, str]:
+    """Return the hashes of a span by number."""
+    return {row[0]: row[1].decode(errors="replace") for row in tx.rows("audit.hashes", span._asdict())}
+
+
 def newest_of(tx: Tx, action: str) -> Stored | None:
     """Return the newest entry of one of the rare actions."""
     row = tx.row("audit.newest_of", {"action": action})

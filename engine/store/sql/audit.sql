@@ -27,6 +27,9 @@ SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit WHERE seq = :seq;
 SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
  WHERE seq > :after AND seq < :before ORDER BY seq LIMIT 500;
 
+-- hashes: of a span, to compare with a copy.
+SELECT seq, CAST(hash AS BLOB) FROM audit WHERE seq > :after AND seq < :before ORDER BY seq;
+
 -- newest_of: the newest entry of one of the rare actions.
 SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM audit
  WHERE action NOT IN ('message.queued', 'message.delivered') AND action = :action ORDER BY seq DESC LIMIT 1;
