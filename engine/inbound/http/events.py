@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from engine.inbound.http.problems import FORBIDDEN, MEDIA_TYPE, NOT_FOUND, TOO_LARGE, Kind, Problem
+from engine.inbound.http.problems import FORBIDDEN, NOT_FOUND, TOO_LARGE, Kind, Problem
 from engine.operations import inbound
 from engine.operations.context import Context
 from engine.operations.inbound import Received, Verdict
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.operations.gate import Caller
 
 NOT_VERIFIED = Kind("event-not-verified", 401, "The event is not verified")
+PACKED = Kind("event-packed", 415, "The body is packed")
 REPLAYED = Kind("event-replayed", 409, "This signature or id was used before")
 
 
@@ -54,7 +55,7 @@ class Inbound:
         Raises Problem, operations.gate.Refused and the errors of operations.inbound.receive.
         """
         remote = str(req.env.get("chronos.remote") or req.remote_addr)
-        caller = self._knock(source, req.auth, remote)
+        caller = req.context.caller = self._knock(source, req.auth, remote)
         body = self._body(req)
         received = inbound.receive(self._context, source, req.headers, body, remote=remote, caller=caller)
         if received.verdict is Verdict.REFUSED:
@@ -82,7 +83,8 @@ class Inbound:
         most_bytes: int = self._context.settings.http["max_body_bytes"]
         coding = req.get_header("Content-Encoding") or "identity"
         if coding.lower() != "identity":
-            raise Problem(MEDIA_TYPE, "send the body as it is, without Content-Encoding")
+            words = "send the body as it is, without Content-Encoding"
+            raise Problem(PACKED, words, headers={"Accept-Encoding": "identity"})
         if (req.content_length or 0) > most_bytes:
             raise Problem(TOO_LARGE, f"the body has more than {most_bytes} bytes")
         body: bytes = req.bounded_stream.read(most_bytes + 1)
