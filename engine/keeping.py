@@ -9,11 +9,15 @@ from engine.showing import Showing
 
 if TYPE_CHECKING:
     from engine.operations.apikeys import ApiKey, Created
+    from engine.operations.auditing import Progress
+    from engine.operations.checkpointing import Checkpoint
     from engine.operations.inbound import Event, SourceState
     from engine.operations.incidents import Incident
+    from engine.operations.pruning import Archives, Pruned
     from engine.operations.recovery import RecoveryKit
     from engine.operations.secrets import SecretCheck, SecretInfo
     from engine.operations.vault import Provider, VaultState
+    from engine.operations.witnessing import Comparison, Signing
     from engine.rules.apikeys import Scope
 
 
@@ -207,3 +211,61 @@ class Keeping(Showing):
         uid = inbound.replay(self.context, number, target=target)
         self._wake()
         return uid
+
+    # The audit log's proofs
+
+    def checkpoints(self, *, limit: int = 20) -> list[Checkpoint]:
+        """The newest signed checkpoints, newest first."""
+        from engine.operations import checkpointing
+
+        return checkpointing.recent(self.context, limit=limit)
+
+    def audit_signing(self) -> Signing:
+        """How far the log is signed and when its head was last sent to a witness. Opens no vault."""
+        from engine.operations import witnessing
+
+        return witnessing.signing(self.context)
+
+    def audit_checkpoint(self) -> Checkpoint:
+        """Sign the head now. Raises NotPossible without a vault, VaultLocked."""
+        from engine.operations import checkpointing
+
+        return checkpointing.make(self.context)
+
+    def audit_witness(self, target: str | None = None) -> tuple[Checkpoint, str]:
+        """Sign the head and send it to a target (default: security.audit_witness); return it and the message's uid."""
+        from engine.operations import witnessing
+
+        sent = witnessing.witness(self.context, target)
+        self._wake()
+        return sent
+
+    def audit_compare(
+        self, witness: bytes, progress: Progress | None = None, *, former: Sequence[str] = ()
+    ) -> Comparison:
+        """Verify the log, and against what was kept elsewhere: an export, a checkpoint, a saved witness message.
+
+        former: public keys of a lost vault, which the caller vouches for. Raises BadInput when it is none of these.
+        """
+        from engine.operations import witnessing
+
+        return witnessing.compare(self.context, witness, progress, former=former)
+
+    def audit_prune(
+        self,
+        *,
+        keep_ms: int,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        former: Sequence[str] = (),
+    ) -> Pruned:
+        """Archive what is older than `keep_ms` in signed segments, prove them, and take it from the table."""
+        from engine.operations import pruning
+
+        return pruning.prune(self.context, keep_ms=keep_ms, dry_run=dry_run, progress=progress, former=former)
+
+    def audit_archives(self, *, former: Sequence[str] = ()) -> Archives:
+        """Prove the chain through every archive to the first entry that the table holds."""
+        from engine.operations import pruning
+
+        return pruning.verify_archives(self.context, former=former)

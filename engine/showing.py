@@ -132,11 +132,11 @@ class Showing(Intake):
 
         return auditing.look(self.context, expression, limit=limit, before=before, after=after, from_oldest=from_oldest)
 
-    def audit_verify(self, progress: Progress | None = None) -> ChainResult:
+    def audit_verify(self, progress: Progress | None = None, *, former: Sequence[str] = ()) -> ChainResult:
         """Prove the whole log; see operations.verifying.verify."""
         from engine.operations import verifying
 
-        return verifying.verify(self.context, progress)
+        return verifying.verify(self.context, progress, former=former)
 
     def audit_export(self, since_ms: int | None = None, progress: Progress | None = None) -> Iterator[str]:
         """The audit log as JSON Lines, oldest first; see operations.auditing.export."""

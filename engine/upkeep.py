@@ -74,11 +74,13 @@ class Upkeep:
 
 def chores() -> tuple[tuple[int, Chore], ...]:
     """Return what an owner does besides delivering."""
-    from engine.operations import gate, guarding, inbound
+    from engine.operations import checkpointing, gate, guarding, inbound, witnessing
 
     return (
         (gate.FLUSH_EVERY_S, gate.flush_gate),
         (inbound.FLUSH_EVERY_S, inbound.flush_counts),
         (inbound.RETAIN_EVERY_S, inbound.retain_events),
+        (checkpointing.LOOK_EVERY_S, checkpointing.sign_when_due),
+        (witnessing.LOOK_EVERY_S, witnessing.send_when_due),
         *guarding.chores(),
     )

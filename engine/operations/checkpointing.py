@@ -16,7 +16,8 @@ from engine.operations import vault
 from engine.operations.context import Context, writable
 from engine.operations.health import Check, Level
 from engine.rules import checkpoints
-from engine.rules.checkpoints import CHECKPOINT, Checkpoint, NoCheckpoint, Signer, Trust
+from engine.rules.checkpoints import CHECKPOINT, NoCheckpoint, Signer, Trust
+from engine.rules.checkpoints import Checkpoint as Checkpoint  # noqa: PLC0414 - what callers know it by
 from engine.rules.durations import format_duration, rfc3339
 from engine.store import audit
 from engine.store import vault as vault_rows

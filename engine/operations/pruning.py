@@ -300,12 +300,12 @@ class Archives:
     why: str = ""
 
 
-def verify_archives(context: Context) -> Archives:
+def verify_archives(context: Context, *, former: Sequence[str] = ()) -> Archives:
     """Prove the chain from entry 1 through every archive to the first entry that the table holds. Writes nothing."""
     paths = context.machine.paths
     mark = context.database.read(audit.pruned_seq)
     first = context.database.read(lambda tx: audit.get(tx, mark + 1))
-    trusted = checkpointing.trust(context)
+    trusted = checkpointing.trust(context, former)
     seq, prev, files = 0, GENESIS, 0
 
     def bad(entries: int, why: str) -> Archives:

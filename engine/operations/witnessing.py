@@ -111,6 +111,33 @@ def last_sent(context: Context) -> Sent | None:
         return None  # tampered with: verification says so
 
 
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How far the log is signed. newest: the newest checkpoint. since: entries it does not vouch for. sent: the newest
+    witness message. witness: where the head goes once a day; "" when nowhere. vault: whether there is one to sign with.
+    """
+
+    newest: Checkpoint | None
+    since: int
+    age_ms: int | None
+    sent: Sent | None
+    witness: str
+    vault: bool
+
+
+def signing(context: Context) -> Signing:
+    """Return how far the log is signed, by a few seeks."""
+    since, age_ms = checkpointing.since_newest(context)
+    return Signing(
+        newest=checkpointing.newest(context),
+        since=since,
+        age_ms=age_ms,
+        sent=last_sent(context),
+        witness=str(context.settings.security["audit_witness"] or ""),
+        vault=vault.state(context) is not None,
+    )
+
+
 # Comparing
 
 
