@@ -148,7 +148,7 @@ class Reception:
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, _resource: object, _params: Mapping[str, str]
     ) -> None:
-        """Answer OPTIONS, and 405 to what the path does not take. Here, because falcon answers 400 to a method that it has never heard of."""
+        """Answer OPTIONS, and 405 to what the path does not take; falcon has 400 for methods it never heard of."""
         allowed = self._allowed[req.uri_template or ""]
         if req.method == "OPTIONS":
             resp.set_header("Allow", ", ".join(allowed))

@@ -9,7 +9,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest, Error
 
 from engine.inbound.http.limits import Budget, Limits
-from engine.inbound.http.problems import BY_STATUS, CONTENT_TYPE, Kind
+from engine.inbound.http.problems import BY_STATUS, CONTENT_TYPE
 
 _EMPTY_REQUEST = b"GET / HTTP/1.1\r\n"
 
@@ -26,13 +26,6 @@ _DETAILS = {
 }
 """Words of ours: waitress' own repeat what the client sent, which may be a key in the wrong place."""
 
-_TITLES = {
-    408: Kind("timeout", 408, "The request took too long"),
-    414: Kind("too-long", 414, "The path is too long"),
-    431: Kind("headers-too-large", 431, "The headers are too large"),
-    501: Kind("not-implemented", 501, "Not supported"),
-    505: Kind("http-version", 505, "HTTP version not supported"),
-}
 _REASONS = {408: "Request Timeout", 414: "URI Too Long", 503: "Service Unavailable", 505: "HTTP Version Not Supported"}
 
 
@@ -52,7 +45,7 @@ class TooManyHeaders(BadRequest):  # type: ignore[misc]
 
 def document(status: int, request_id: str) -> tuple[list[tuple[str, str]], bytes]:
     """Return headers and body of the problem document of an error that no handler answers."""
-    kind = _TITLES.get(status) or BY_STATUS.get(status) or BY_STATUS[400]
+    kind = BY_STATUS.get(status) or BY_STATUS[400]
     content = {
         "type": kind.uri,
         "title": kind.title,

@@ -48,6 +48,11 @@ NOT_FOUND = Kind("not-found", 404, "No such thing")
 METHOD = Kind("method-not-allowed", 405, "The method does not fit this path")
 CONFLICT = Kind("conflict", 409, "Its state forbids this")
 KEY_REUSED = Kind("idempotency-key-reused", 409, "The idempotency key was used for other content")
+TIMEOUT = Kind("timeout", 408, "The request took too long")
+TOO_LONG = Kind("too-long", 414, "The path is too long")
+HEADERS = Kind("headers-too-large", 431, "The headers are too large")
+NOT_IMPLEMENTED = Kind("not-implemented", 501, "Not supported")
+VERSION = Kind("http-version", 505, "HTTP version not supported")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
 MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body is not JSON")
 INVALID = Kind("invalid", 422, "The request has wrong fields")
@@ -57,7 +62,7 @@ UNAVAILABLE = Kind("unavailable", 503, "Not now")
 
 KINDS = (
     BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, METHOD, CONFLICT, KEY_REUSED, TOO_LARGE, MEDIA_TYPE, INVALID,
-    RATE_LIMITED, DEFECT, UNAVAILABLE,
+    RATE_LIMITED, DEFECT, UNAVAILABLE, TIMEOUT, TOO_LONG, HEADERS, NOT_IMPLEMENTED, VERSION,
 )  # fmt: skip
 BY_STATUS: Mapping[int, Kind] = MappingProxyType({kind.status: kind for kind in reversed(KINDS)})
 

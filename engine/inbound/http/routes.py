@@ -52,13 +52,13 @@ class Route:
     @property
     def kinds(self) -> tuple[int, ...]:
         """Return every status of a problem that it may answer."""
-        found = {500, *self.problems}
+        found = {400, 408, 414, 431, 500, *self.problems}
         if self.scope is not None:
             found |= {401, 403, 429, 503}
         if self.query is not None and self.handler is not None:
-            found |= {400, 422}
+            found |= {422}
         if self.body is not None:
-            found |= {400, 413, 415, 422}
+            found |= {413, 415, 422}
         if "{" in self.path:
             found |= {404}
         return tuple(sorted(found))
