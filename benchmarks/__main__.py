@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import claiming, cockpit, enqueueing, listing, machine, mails, programs, truth, webhooks
+from benchmarks import claiming, cockpit, enqueueing, gatekeeping, listing, machine, mails, programs, truth, webhooks
 from benchmarks.measure import Bench, Row
 from engine.errors import ChronosError
 
@@ -32,6 +32,7 @@ ROWS: dict[str, tuple[Measure, ...]] = {
     "mail": (mails.starttls,),
     "audit": (truth.verification,),
     "sync": (truth.syncs,),
+    "key": (gatekeeping.keys,),
     "send": (programs.send,),
     "ready": (programs.ready,),
     "idle": (programs.idle,),
