@@ -16,9 +16,11 @@ from chronos_tui.commands.table import Column
 from chronos_tui.commands.table import show as show_table
 
 PROBLEM_FOUND = 3
+_RISKS = {"low": "dim", "medium": "", "high": "warning", "critical": "failed"}
 _COLUMNS = (
     Column("seq", right=True),
     Column("at (UTC)"),
+    Column("risk"),
     Column("actor", flexible=True),
     Column("action"),
     Column("subject", flexible=True),
@@ -45,12 +47,18 @@ def show_list(session: Session, given: Arguments) -> int:
         session.out.note("no entry matches" if given.filter else "the audit log is empty")
     else:
         rows = [
-            (str(e.seq), e.at[5:19].replace("T", " "), e.actor, e.action, e.subject, _words(e.detail)) for e in found
+            (str(e.seq), e.at[5:19].replace("T", " "), _risk(e), e.actor, e.action, e.subject, _words(e.detail))
+            for e in found
         ]
         show_table(session.out, _COLUMNS, rows)
         if cursor is not None:
             session.out.note(f"{len(found)} shown, there may be more: --before {cursor}")
     return 0
+
+
+def _risk(entry: bridge.AuditEntry) -> Painted:
+    level = entry.risk.level.value
+    return Painted(level, _RISKS[level])
 
 
 def _words(detail: dict[str, Any]) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.operations.context import Context
-from engine.rules import filters
+from engine.rules import filters, risk
 from engine.rules.durations import rfc3339
 from engine.rules.filters import AUDIT, Filter, Term
+from engine.rules.risk import Assessment
 from engine.store import audit
 from engine.store.audit import Span, Stored
 from engine.store.tx import Tx
@@ -39,6 +40,11 @@ class Entry:
     prev: str
     hash: str
     body: str
+
+    @property
+    def risk(self) -> Assessment:
+        """How risky it was, by rule. Not part of what was hashed: the rules may change, the log does not."""
+        return risk.assess(self.action, self.detail)
 
 
 def _entry(stored: Stored) -> Entry:
@@ -158,8 +164,8 @@ def _batch(
     if "subject" in positive:
         words = dict.fromkeys(positive["subject"].words)
         found = [one for word in words for one in audit.of_subject(tx, word, span, step, upwards=upwards)]
-    elif "action" in positive and not any(_is_action(name, positive["action"]) for name in audit.COMMON):
-        names = [name for name in audit.rare_actions(tx) if _is_action(name, positive["action"])]
+    elif not any(_may_match(name, terms) for name in audit.COMMON):
+        names = [name for name in audit.rare_actions(tx) if _may_match(name, terms)]
         found = [one for name in names for one in audit.of_action(tx, name, span, step, upwards=upwards)]
     else:
         part, rest = span.split(step, upwards=upwards)
@@ -188,6 +194,19 @@ def _conditions(terms: Filter, now_ms: int) -> list[tuple[str, str]]:
     return found
 
 
+def _may_match(action: str, terms: Filter) -> bool:
+    """Whether entries of an action can match, as far as that can be told without reading them."""
+    return all(_may_hold(action, term) for term in terms)
+
+
+def _may_hold(action: str, term: Term) -> bool:
+    if term.field == "action":
+        return _is_action(action, term) != term.negated
+    if term.field == "risk":
+        return any((level in term.words) != term.negated for level in risk.levels_of(action))
+    return True
+
+
 def _is_action(action: str, term: Term) -> bool:
     return any(action == word or action.startswith(f"{word}.") for word in term.words)
 
@@ -208,6 +227,8 @@ def _holds(entry: Entry, term: Term, now_ms: int) -> bool:
         return _compare_text(entry.at, turned, rfc3339(now_ms - term.number))
     if term.field == "action":
         return _is_action(entry.action, term)
+    if term.field == "risk":
+        return entry.risk.level in term.words
     value = {"actor": entry.actor, "subject": entry.subject}.get(term.field, "")
     return value in term.words
 

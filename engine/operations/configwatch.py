@@ -16,7 +16,6 @@ from engine.operations.context import Context, writable
 from engine.rules.durations import format_duration, rfc3339
 from engine.rules.incidents import Kind, Severity
 from engine.store import audit
-from engine.store.audit import Span
 from engine.store.tx import Tx
 
 UNNOTICED_MS = 10 * 60_000
@@ -32,8 +31,8 @@ NO_FILE = ""
 
 def newest(tx: Tx, action: str) -> dict[str, Any] | None:
     """Return the newest entry of one of the rare actions, decoded; None when there is none."""
-    found = audit.of_action(tx, action, Span(0, 1 << 62), 1, upwards=False)
-    entry: dict[str, Any] | None = json.loads(found[0].body) if found else None
+    found = audit.newest_of(tx, action)
+    entry: dict[str, Any] | None = None if found is None else json.loads(found.body)
     return entry
 
 

@@ -135,6 +135,8 @@ def entry(found: Entry) -> dict[str, Any]:
         "action": found.action,
         "subject": found.subject,
         "detail": found.detail,
+        "risk": found.risk.level.value,
+        "risk_reason": found.risk.reason,
         "prev": found.prev,
         "hash": found.hash,
     }

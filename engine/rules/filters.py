@@ -11,6 +11,7 @@ from typing import TypeAlias
 from engine.errors import BadInput
 from engine.model import Priority, State
 from engine.rules.durations import compact_duration, parse_duration_ms, parse_size
+from engine.rules.incidents import Severity
 from engine.rules.text import suggest
 
 MAX_CHARS = 2_000
@@ -74,6 +75,7 @@ Dialect: TypeAlias = Mapping[str, Field]
 
 _STATES = tuple(state.value for state in State)
 _PRIORITIES = tuple(priority.name.lower() for priority in Priority)
+_RISKS = tuple(level.value for level in Severity)
 _TEXT = Field(Kind.WORDS, help="words in subject and text")
 
 OUTBOX: Dialect = {
@@ -100,6 +102,7 @@ AUDIT: Dialect = {
     "action": Field(Kind.WORDS, help="what was done"),
     "actor": Field(Kind.WORDS, help="who did it"),
     "subject": Field(Kind.WORDS, help="what it was done to"),
+    "risk": Field(Kind.WORDS, _RISKS, "low medium high critical"),
     "seq": Field(Kind.COUNT, help="the entry's number"),
     "since": Field(Kind.SINCE, help="a duration, a date (UTC) or a time"),
     "age": Field(Kind.DURATION, help="time since it happened"),

@@ -213,7 +213,7 @@ def test_completion_looks_only_at_the_term_under_the_cursor() -> None:
 
 
 def test_an_empty_word_completes_to_every_field() -> None:
-    assert filters.complete("", 0, {}, AUDIT) == ["action:", "actor:", "subject:", "seq>=", "since:", "age>"]
+    assert filters.complete("", 0, {}, AUDIT) == ["action:", "actor:", "subject:", "risk:", "seq>=", "since:", "age>"]
 
 
 @given(st.text(st.sampled_from('state:dk ",-\\x>='), max_size=20), st.integers(0, 25))
