@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from textual.widget import Widget
 
@@ -72,8 +72,11 @@ class Frame:
         """Say from the next second on, in the first line, why there is no situation; "": there is one again."""
         self._failure = text
 
-    def show_tabs(self, panels: Sequence[type[Panel] | Panel], present: int, counts: Mapping[str, int]) -> None:
+    def show_tabs(
+        self, panels: Sequence[type[Panel] | Panel], present: int, situation: bridge.Situation | None
+    ) -> None:
         """Show which panels there are, opened before or not yet. present: the number of the one that is seen."""
+        counts = views.counted(situation)
         titles = [
             (one.NUMBER, one.TITLE, *(one.own_badge(counts) if isinstance(one, Panel) else one.badge(counts)))
             for one in panels

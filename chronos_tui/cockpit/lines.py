@@ -28,7 +28,7 @@ class CommandLine:
 
     def open(self, initial: str = "") -> None:
         """Ask for a line."""
-        self._shell.desk.read("known values", lambda engine: engine.known_values(), self._learn)
+        self._shell.desk.read("known values", _known_values, self._learn)
         self._shell.prompt(Prompt(":", self.run, initial, self.complete, self.check, "command", _HINT))
 
     def _learn(self, values: dict[str, tuple[str, ...]]) -> None:
@@ -90,6 +90,11 @@ class CommandLine:
         guess = bridge.suggest(name, self.words())
         hint = f"did you mean {guess}?" if guess else "'help' lists the keys, tab the commands"
         return f"no command {bridge.safe_line(name, 40)!r}; {hint}"
+
+
+def _known_values(engine: bridge.Engine) -> dict[str, tuple[str, ...]]:
+    keys = tuple(dict.fromkeys(one.name for one in engine.api_keys() if one.revoked_ms is None))
+    return {**engine.known_values(), "api_key": keys, "secret": tuple(one.name for one in engine.secrets())}
 
 
 def _split(text: str) -> tuple[str, str, str]:

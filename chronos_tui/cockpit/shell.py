@@ -240,9 +240,8 @@ class Cockpit(SafeApp, inherit_bindings=False):
         self._frame.show_header(self._situation, self.now_ms(), read_only=self._read_only)
 
     def _show_tabs(self) -> None:
-        counts = self._situation.counts if self._situation is not None else {}
         present = self._present.NUMBER if self._present is not None else 0
-        self._frame.show_tabs([self._open.get(kind.ID, kind) for kind in self.kinds], present, counts)
+        self._frame.show_tabs([self._open.get(kind.ID, kind) for kind in self.kinds], present, self._situation)
 
     @property
     def situation(self) -> bridge.Situation | None:

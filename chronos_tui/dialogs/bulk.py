@@ -1,4 +1,4 @@
-"""Asks before a final act on very many messages, and shows how far something has come. Does nothing itself."""
+"""Asks before what is large and final by having it typed, and shows how far something has come. Does nothing itself."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from chronos_tui.widgets.bar import Bar
 from chronos_tui.widgets.bound import bindings
 
 TYPED = (
-    Command("typed.submit", ("enter",), "accept", "do it, if the number is right"),
+    Command("typed.submit", ("enter",), "accept", "do it, if what was typed is right"),
     Command("typed.no", ("escape", "ctrl+c"), "no", "leave everything as it is"),
 )
 PROGRESS = (Command("progress.leave", ("escape", "q", "minus", "ctrl+c"), "leave", "go back to the list"),)
 
 
 class TypedInput(Input):
-    """The number, and the two keys."""
+    """The number or the name, and the two keys."""
 
     BINDINGS = bindings(TYPED)
     DEFAULT_CSS = """
-    TypedInput { border: none; height: 1; padding: 0; }
+    TypedInput, TypedInput:focus { border: none; height: 1; padding: 0; background: $panel; }
     """
 
     def action_no(self) -> None:
@@ -53,7 +53,7 @@ class AskTyped(Dialog[bool]):
                 yield Bar(line)
             yield Bar(())
             yield Bar(id="ask")
-            yield TypedInput(max_length=40)
+            yield TypedInput(max_length=100)
 
     def on_mount(self) -> None:
         """Say what to type."""
@@ -78,7 +78,7 @@ class AskTyped(Dialog[bool]):
         if event.value.replace(" ", "") == self._preview.typed:
             self.dismiss(result=True)
         else:
-            self._show("that is another number.")
+            self._show(f"that is another {'number' if self._preview.typed.isdecimal() else 'name'}.")
 
 
 class Progress(Dialog[bool]):

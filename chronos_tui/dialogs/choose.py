@@ -12,9 +12,10 @@ from textual.content import Content
 
 from chronos_tui.dialogs.dialog import Dialog
 from chronos_tui.keys import Command
-from chronos_tui.views.spans import Line, Span
+from chronos_tui.views.spans import Document, Line, Span
 from chronos_tui.widgets.bar import Bar
 from chronos_tui.widgets.bound import bindings
+from chronos_tui.widgets.wrapping import wrap
 
 COMMANDS = (
     Command("choose.take", ("enter",), "take", "take the one under the cursor"),
@@ -24,6 +25,8 @@ COMMANDS = (
 )
 _TAKEN = frozenset("jkq-")
 _MOST_SHOWN = 15
+_CELLS = 56
+"""What the box has for words on the narrowest terminal, 60 cells."""
 
 
 class Choice(NamedTuple):
@@ -38,7 +41,8 @@ class Choice(NamedTuple):
 class Choose(Dialog[str]):
     """Returns the name of what was chosen; "" when nothing was.
 
-    choices: at least one; their words safe for a terminal. start: the name that the cursor begins on.
+    choices: at least one; their words safe for a terminal. start: the name that the cursor begins on. about: lines
+    above them.
     """
 
     BINDINGS = bindings(COMMANDS)
@@ -46,9 +50,10 @@ class Choose(Dialog[str]):
     Choose .box { border: solid $accent; }
     """
 
-    def __init__(self, title: str, choices: Sequence[Choice], start: str = "") -> None:
+    def __init__(self, title: str, choices: Sequence[Choice], start: str = "", about: Document = ()) -> None:
         super().__init__()
         self._title = title
+        self._about = [part for line in about for part in wrap(line, _CELLS)]
         self._choices = tuple(choices)
         self._at = next((at for at, choice in enumerate(choices) if choice.name == start), 0)
 
@@ -56,6 +61,8 @@ class Choose(Dialog[str]):
         """See Screen.compose."""
         with Vertical(classes="box") as box:
             box.border_title = Content(self._title)
+            for line in (*self._about, ()) if self._about else ():
+                yield Bar(line)
             for _ in self._shown():
                 yield Bar(classes="choice")
             yield Bar(())

@@ -79,6 +79,13 @@ class SafeApp(App[None]):
             shown = clean(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…").replace("\n", " ")
             self.say(f"copied {shown}: {where}")
 
+    def copy_unseen(self, text: str) -> str:
+        """Copy what nobody may see; return in words that do not repeat it where it is, or why it is not copied."""
+        try:
+            return f"copied: {clipboard.copy(text, env=self._env, write_past=self._write_past)}"
+        except clipboard.CopyError as error:
+            return f"not copied: {error}"
+
     def say(self, text: str, role: str = "ok") -> None:
         """Show one line for a moment. role: ok, warning or failed."""
         self.notify(text, severity="error" if role == "failed" else "information", markup=False)

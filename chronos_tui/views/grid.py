@@ -34,17 +34,20 @@ def columns(width: int) -> int:
     return 3 if width >= _THREE_FROM else 2 if width >= _TWO_FROM else 1
 
 
-def column_width(width: int) -> int:
-    """Return the cells of a column; the last one takes what is left over."""
-    count = columns(width)
+def column_width(width: int, count: int | None = None) -> int:
+    """Return the cells of a column; the last one takes what is left over. count: of columns, where not as usual."""
+    count = count or columns(width)
     return (width - GAP * (count - 1)) // count
 
 
-def place(wishes: Sequence[Wish], width: int, height: int) -> tuple[Place, ...]:
-    """Return where each box stands: in order, down each column; together they fill the screen."""
-    cells = column_width(width)
+def place(wishes: Sequence[Wish], width: int, height: int, count: int | None = None) -> tuple[Place, ...]:
+    """Return where each box stands: in order, down each column; together they fill the screen.
+
+    count: of columns, where not as usual.
+    """
+    cells = column_width(width, count)
     found: list[Place] = []
-    parts = _split(wishes, columns(width))
+    parts = _split(wishes, count or columns(width))
     for at, part in enumerate(parts):
         x, y = at * (cells + GAP), 0
         last = at == len(parts) - 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chronos_tui import bridge
 from chronos_tui.keys import Command, key_words
+from chronos_tui.views import incidents
 from chronos_tui.views.spans import Line, Span, width
 
 SILENT_MS = 20_000
@@ -38,6 +39,8 @@ def attention(situation: bridge.Situation, now_ms: int) -> Attention | None:
     silent_ms = now_ms - situation.heartbeat_ms
     if silent_ms > SILENT_MS:
         return Attention(f"engine silent for {bridge.format_duration(silent_ms)}", "failed", "overview", "")
+    if waiting := incidents.serious(situation.incidents):
+        return Attention(incidents.serious_words(waiting), "failed", "security", f"incidents/{waiting[0].id}")
     if counts.get("dead"):
         return Attention(f"{counts['dead']} dead", "failed", "outbox", "state:dead")
     if counts.get("uncertain"):
@@ -51,6 +54,18 @@ def attention(situation: bridge.Situation, now_ms: int) -> Attention | None:
         late = bridge.format_duration(now_ms - situation.oldest_due_ms)
         return Attention(f"oldest due {late} ago", "warning", "outbox", "state:queued due<0s")
     return None
+
+
+def counted(situation: bridge.Situation | None) -> Mapping[str, int]:
+    """Return what badges are made of: messages by state, "incidents" to look after, of them "incidents serious"."""
+    if situation is None:
+        return {}
+    waiting = incidents.serious(situation.incidents)
+    return {
+        **situation.counts,
+        "incidents": len(situation.incidents),
+        "incidents serious": len(waiting),
+    }
 
 
 _MARKS = {"failed": "✗ ", "warning": "! ", "held": "⏸ ", "ok": "✓ "}
