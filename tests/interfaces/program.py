@@ -132,6 +132,7 @@ class Engine:
             stderr=subprocess.PIPE,
         )
         self.lines: list[str] = []
+        self._early: list[str] = []
         self._queue: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -144,14 +145,25 @@ class Engine:
 
     def until(self, pattern: str) -> re.Match[str]:
         """Wait for a line of stderr that matches."""
-        while line := self._queue.get(timeout=TIME_OUT_S):
+        while line := self._next():
             self.lines.append(line)
             if found := re.search(pattern, line):
                 return found
         raise AssertionError(f"ended with {self.process.wait()} before {pattern!r}: {''.join(self.lines)}")
 
+    def _next(self) -> str:
+        return self._early.pop(0) if self._early else self._queue.get(timeout=TIME_OUT_S)
+
     def ready(self) -> re.Match[str]:
-        return self.until(r"^chronos engine ready pid=(\d+) data=(\S+) http=off$")
+        """Wait for the ready line. What was said before it, such as what the dispatcher took up, can still be found."""
+        found = self.until(r"^chronos engine ready pid=(\d+) data=(\S+) http=(\S+)$")
+        self._early, self.lines = self.lines[:-1], self.lines[-1:]
+        return found
+
+    @property
+    def http(self) -> str:
+        """Where it listens, by its ready line."""
+        return next(found[1] for line in self.lines if (found := re.search(r" http=(\S+)$", line.rstrip())))
 
     def event(self, name: str, **fields: object) -> dict[str, Any]:
         """Wait for a log line with that event and these fields."""

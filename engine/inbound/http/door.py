@@ -112,18 +112,21 @@ class Door:
     # The door's thread, but for the first `_listen`
 
     def _run(self) -> None:
+        self._tell()
         while not self._over.is_set():
             if self._listener is None:
                 self._stirred.wait(self._retry_s)
                 self._stirred.clear()
                 if not self._over.is_set():
                     self._listen()
+                    self._tell()
                 continue
             try:
                 self._serve(self._listener)
             except Exception as error:  # noqa: BLE001 - the top of a thread: whoever knocks must not wait for ever
                 self._log.event("ERROR", "http_defect", error=error)
                 self._complain("a defect of Chronos closed it; 'chronos log' has it")
+                self._tell()
             finally:
                 self._listener.close()
                 self._listener = None
@@ -160,7 +163,7 @@ class Door:
         http = self._opened = self._context.settings.http
         self.address = ""
         if not http["enabled"]:
-            self._say("", "http.enabled is false")
+            self._trouble = ""
             return
         try:
             self._tls = certificates.server_context(http)
@@ -171,36 +174,38 @@ class Door:
         self.address = f"https://{self._listener.words}" if self._tls is not None else self._listener.words
         self._trouble = ""
         self._log.event("INFO", "http_listening", channel="security", address=self.address)
-        self._say(self.address, f"it listens on {self.address}")
 
     def _complain(self, why: str) -> None:
-        """Say why it is closed: in the log once a reason, as an incident that counts each try."""
-        from engine.operations import incidents
-
+        """Log why it is closed, once a reason."""
         self.address = ""
         if why != self._trouble:
             self._trouble = why
             self._log.event("ERROR", "http_closed", reason=why, retry_s=self._retry_s)
-            self._write(lambda tx: leader.note_http(tx, epoch=self._epoch, http=""))
-        incidents.report(self._context, Kind.DOOR_CLOSED, self._context.settings.http["listen"], why)
 
-    def _say(self, address: str, note: str) -> None:
-        """Say where it listens; whatever was said against it is settled."""
+    def _tell(self) -> None:
+        """Say in the database where it listens; why not, as an incident that counts each try, settled when it does."""
         from engine.operations import incidents
 
         context = self._context
-
-        def work(tx: Tx) -> None:
-            leader.note_http(tx, epoch=self._epoch, http=address)
-            for subject in subjects:
-                incidents.settle(tx, context, Kind.DOOR_CLOSED, subject, note)
-
-        subjects: list[str] = []
+        if self._trouble:
+            incidents.report(context, Kind.DOOR_CLOSED, self._opened["listen"], self._trouble)
+        settled: list[str] = []
         try:
-            subjects += [one.subject for one in incidents.listing(context) if one.kind == Kind.DOOR_CLOSED]
+            if not self._trouble:
+                settled += [one.subject for one in incidents.listing(context) if one.kind == Kind.DOOR_CLOSED]
+            known = context.database.read(leader.read).http
         except ChronosError as error:
             self._log.event("WARNING", "http_not_noted", reason=str(error))
-        self._write(work)
+            return
+        note = f"it listens on {self.address}" if self.address else "http.enabled is false"
+
+        def work(tx: Tx) -> None:
+            leader.note_http(tx, epoch=self._epoch, http=self.address)
+            for subject in settled:
+                incidents.settle(tx, context, Kind.DOOR_CLOSED, subject, note)
+
+        if settled or known != self.address:
+            self._write(work)
 
     def _write(self, work: Callable[[Tx], object]) -> None:
         try:
