@@ -21,6 +21,7 @@ _HEAD = re.compile(r"([A-Za-z][A-Za-z_]*)(:|>=|<=|>|<|=)")
 _BARE_VALUE = re.compile(r'[^\s,"\x00-\x1f]+')
 _PLAIN_WORD = re.compile(r'[^\s"\x00-\x1f-][^\s"\x00-\x1f]*')
 _SPACE = re.compile(r"\s*")
+_MOST = (1 << 62) - 1  # what the database can compare, with room to add the time
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -198,9 +199,12 @@ class _Parser:
 
     def _number(self, read: Callable[[str], int], value: str) -> int:
         try:
-            return read(value)
+            number = read(value)
         except BadInput as error:
             raise self._error(str(error)) from error
+        if number > _MOST:
+            raise self._error("the number is too large")
+        return number
 
     def _word(self, name: str, field: Field, value: str) -> str:
         if field.kind is Kind.ID:

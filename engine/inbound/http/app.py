@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 UNMATCHED = "unmatched"
 _MOST_METHOD_CHARS = 16
+_MOST_PATH_CHARS = 100
 _HOUR_S = 3_600
 _SAFE_HEADERS = {
     "Cache-Control": "no-store",
@@ -149,6 +150,8 @@ class Reception:
         self, req: falcon.Request, resp: falcon.Response, _resource: object, _params: Mapping[str, str]
     ) -> None:
         """Answer OPTIONS, and 405 to what the path does not take; falcon has 400 for methods it never heard of."""
+        if req.path.endswith("/"):  # an empty name of something, to falcon
+            raise _no_path(req)
         allowed = self._allowed[req.uri_template or ""]
         if req.method == "OPTIONS":
             resp.set_header("Allow", ", ".join(allowed))
@@ -257,7 +260,12 @@ def _error_handlers(context: Context, log: Log) -> dict[type[Exception], Handler
 
 def _of_falcon(req: falcon.Request, error: falcon.HTTPError) -> Problem:
     if error.status_code == 404:
-        hint = f"; did you mean {req.path.rstrip('/')}?" if len(req.path) > 1 and req.path.endswith("/") else ""
-        return Problem(problems.NOT_FOUND, f"no such path{hint}"[:200])
+        return _no_path(req)
     kind = problems.BY_STATUS.get(error.status_code, problems.BAD_REQUEST)
     return Problem(kind, error.description or error.title or kind.title, headers=dict(error.headers or {}))
+
+
+def _no_path(req: falcon.Request) -> Problem:
+    meant = req.path.rstrip("/")
+    hint = f"; did you mean {meant}?" if meant and meant != req.path and len(meant) < _MOST_PATH_CHARS else ""
+    return Problem(problems.NOT_FOUND, f"no such path{hint}")

@@ -110,6 +110,8 @@ def _attachment(number: int, given: AttachmentIn, faults: list[Fault]) -> Attach
     content = b""
     try:
         content = binascii.a2b_base64(given.content_base64, strict_mode=True)
+        if len(given.content_base64) % 4:  # which strict mode lets pass
+            raise ValueError
     except ValueError:  # binascii.Error is one; so is text beyond ASCII
         words = "is not base64 (RFC 4648, section 4, padded, no line ends)"
         faults.append(Fault("pointer", pointer(("attachments", number, "content_base64")), words))
