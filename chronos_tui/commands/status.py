@@ -28,8 +28,11 @@ def status(session: Session, given: Arguments) -> int:
     for name, words in found["targets_in_trouble"].items():
         _say(session, "target", f"{name}: {words}", "failed")
     for incident in found["incidents"]:
-        words = f"{incident['kind']} {incident['subject']}, {incident['count']} times: {incident['detail']}"
-        _say(session, "incident", words, "failed")
+        words = (
+            f"#{incident['id']} {incident['severity']}, {incident['state']}: {incident['kind']} {incident['subject']}"
+        )
+        style = "failed" if incident["severity"] in {"high", "critical"} else "warning"
+        _say(session, "incident", f"{words}, {incident['count']} times: {incident['detail']}", style)
     _say(session, "audit", f"{found['audit']['seq']} entries", "")
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +15,7 @@ from engine.operations import reading
 from engine.operations.context import Context
 from engine.operations.situation import Situation
 from engine.rules.durations import format_duration, format_size, rfc3339
-from engine.store import leader, messages
+from engine.store import incidents, leader, messages
 
 _LATE_WARNING_MS = 5 * 60_000
 _LATE_CRITICAL_MS = 60 * 60_000
@@ -24,6 +23,7 @@ _HEARTBEAT_LATE_MS = 30_000
 _WAL_WARNING_BYTES = 256 * 1024 * 1024
 _FREE_WARNING = 0.10
 _FREE_CRITICAL = 0.05
+_MOST_PATHS = 5
 _SQLITE_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 """Versions with the fix of the WAL-reset race (sqlite.org, "WAL-reset bug"); 3.50 and 3.44 got it back-ported."""
 
@@ -61,6 +61,9 @@ def status(now: Situation) -> dict[str, Any]:
         "targets_in_trouble": dict(now.troubles),
         "incidents": [
             {
+                "id": one.id,
+                "severity": one.severity,
+                "state": one.state,
                 "kind": one.kind,
                 "subject": one.subject,
                 "detail": one.detail,
@@ -114,8 +117,16 @@ def checks(context: Context, paths: Paths, owner: dict[str, Any] | None, env: Ma
         *_database_checks(context),
         _disk_check(paths),
         _permission_check(paths),
+        _incident_check(context),
+        *_vault_checks(context),
         *_config_checks(context, env),
     ]
+
+
+def _vault_checks(context: Context) -> list[Check]:
+    from engine.operations import vaulthealth
+
+    return vaulthealth.checks(context)
 
 
 def _engine_checks(context: Context, owner: dict[str, Any] | None) -> list[Check]:
@@ -201,17 +212,28 @@ def _disk_check(paths: Paths) -> Check:
 
 
 def _permission_check(paths: Paths) -> Check:
-    wrong = []
-    for path, most in ((paths.data_dir, 0o700), (paths.database, 0o600), (paths.config_file, 0o644)):
-        try:
-            mode = stat.S_IMODE(path.stat().st_mode)
-        except OSError:
-            continue
-        if mode & ~most:
-            wrong.append(f"{path} has mode {mode:04o}")
-    if not wrong:
-        return Check("permissions", Level.OK, "data directory 0700, files 0600")
-    return Check("permissions", Level.CRITICAL, "; ".join(wrong), "'chronos doctor --fix', or chmod go= them")
+    from engine.host.exposure import exposed
+
+    found = exposed(paths)
+    if not found:
+        return Check("permissions", Level.OK, "nobody else may read or change our files")
+    words = "; ".join(f"{one.path} {one.words}" for one in found[:_MOST_PATHS])
+    more = f"; and {len(found) - _MOST_PATHS} more" if len(found) > _MOST_PATHS else ""
+    return Check("permissions", Level.CRITICAL, words + more, f"'chronos doctor --fix', or '{found[0].mend}'")
+
+
+def _incident_check(context: Context) -> Check:
+    counts = context.database.read(incidents.severities)
+    waiting = [(severity, n) for severity, state, n in counts if state == "open"]
+    seen = sum(n for _severity, state, n in counts if state == "acknowledged")
+    words = ", ".join(f"{n} {severity}" for severity, n in waiting) or "none open"
+    if seen:
+        words += f", {seen} acknowledged"
+    severities = {severity for severity, _n in waiting}
+    if not severities & {"critical", "high"}:
+        return Check("incidents", Level.OK, words, "'chronos incident list'" if waiting or seen else "")
+    level = Level.CRITICAL if "critical" in severities else Level.WARNING
+    return Check("incidents", level, words, "'chronos incident list', then 'chronos incident show N' says what to do")
 
 
 def _config_checks(context: Context, env: Mapping[str, str]) -> list[Check]:

@@ -50,8 +50,9 @@ SELECT 1 FROM incidents
  WHERE id > :id - 200 AND id < :id AND kind = :kind AND subject = :subject AND state = 'resolved'
    AND changed_by = 'engine' AND alert_uid IS NOT NULL AND first_ms > :since_ms AND first_ms <= :now_ms LIMIT 1;
 
--- severities: how many are open or acknowledged, by severity.
-SELECT severity, state, count(*) FROM incidents WHERE state <> 'resolved' GROUP BY severity, state;
+-- severities: how many are open or acknowledged, the worst first.
+SELECT severity, state, count(*) FROM incidents WHERE state <> 'resolved' GROUP BY severity, state
+ ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END;
 
 -- old: resolved for long enough, a slice at a time. Never the newest: its number would be given out again.
 SELECT id FROM incidents
