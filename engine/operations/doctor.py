@@ -37,6 +37,7 @@ def _deep(context: Context) -> list[Check]:
             Check(*context.database.inspect(_foreign_keys)),
             Check(*context.database.outside_transaction(_settings)),
             _audit_chain(context),
+            *vaulthealth.deep(context),
         ]
     except ChronosError as error:
         return [Check("quick_check", Level.CRITICAL, str(error), "see 'chronos health'")]
