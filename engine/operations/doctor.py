@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.errors import ChronosError, NotPossible
 from engine.host.locks import EngineLock
 from engine.host.paths import Paths
-from engine.operations import health, verifying
+from engine.operations import health, vaulthealth, verifying
 from engine.operations.context import Context, writable
 from engine.operations.health import Check, Level
 

@@ -8,7 +8,7 @@ from engine.operations.context import Context
 from engine.operations.health import Check, Level
 from engine.operations.vault import Provider, VaultState
 
-_ADVICE = "'chronos secret check' opens everything; a recovery kit brings a lost root key back"
+_ADVICE = "'chronos doctor --fix' mends modes; a recovery kit brings a lost root key back"
 
 
 def checks(context: Context) -> list[Check]:
