@@ -17,38 +17,55 @@ from engine.store import audit
 from engine.store.audit import Span
 from engine.store.tx import Tx
 
+_TRIES = 3
+"""Entries that are archived away while they are looked for are no reason for an alarm."""
 _OURS = b'{"action":"audit.'
 
 
-def verify(
-    context: Context, progress: Progress | None = None, *, former: Sequence[str] = (), after: int | None = None
-) -> ChainResult:
+def verify(context: Context, progress: Progress | None = None, *, former: Sequence[str] = ()) -> ChainResult:
     """Prove the log from the first entry kept to the head, in slices: the chain, the signed checkpoints in it, the head
     that is recorded beside it, the newest checkpoint that is kept outside, what was pruned, and the table's guards.
 
     progress: told how many entries of how many were checked, every SLICE of them and at the end. What it raises ends
     the verification and is passed on. former: public keys of a lost vault, which the caller vouches for.
-    after: only what stands behind this entry, which is taken for good.
     What is found is reported as an incident; nothing else is written.
     """
-    kept = checkpointing.kept_head(context)  # before the log is looked at: so it can only be older
-    try:
-        trust = checkpointing.trust(context, former)
-    except VaultDamaged as error:
-        trust = Trust(frozenset(former), note=str(error))
-    view = context.database.read(lambda tx: _view(tx, after))
-    proofs = Proofs(trust)
-    found = _chain(context, view, proofs, progress)
-    if found.ok:
-        found = _edges(context, view, proofs, found, kept)
-    found = found._replace(checkpoints=len(proofs.signed), signed_seq=proofs.signed[-1] if proofs.signed else None)
-    if proofs.signed:
-        found = found._replace(confirmed=trust.confirmed, note=trust.note)
+    for _ in range(_TRIES):
+        found, pruned_meanwhile = _verified(context, progress, former)
+        if found.ok or not pruned_meanwhile:
+            break
     if not found.ok and not context.read_only:
         from engine.operations import incidents
 
         incidents.report(context, Kind.AUDIT_BROKEN, "audit", found.why)
     return found
+
+
+def _verified(context: Context, progress: Progress | None, former: Sequence[str]) -> tuple[ChainResult, bool]:
+    """Return what was found, and whether entries were archived away while it was looked for."""
+    kept = checkpointing.kept_head(context)  # before the log is looked at: so it can only be older
+    try:
+        trust, damage = checkpointing.trust(context, former), ""
+    except VaultDamaged as error:
+        trust, damage = Trust(), str(error)
+    view = context.database.read(_view)
+    proofs = Proofs(trust)
+    found = _chain(context, view, proofs, progress)
+    notes = [trust.note] if proofs.signed and trust.note else []
+    if kept is not None and not (kept.fits() and (trust.keys is None or kept.key in trust.keys)):
+        notes.append("audit-head.json is not signed by this vault and was left out")
+        kept = None
+    if found.ok:
+        found = _edges(context, view, proofs, found, kept)
+    if found.ok and damage:
+        found = found._replace(ok=False, why=damage)
+    found = found._replace(
+        checkpoints=len(proofs.signed),
+        signed_seq=proofs.signed[-1] if proofs.signed else None,
+        confirmed=bool(proofs.signed) and trust.confirmed,
+        note="; ".join(notes),
+    )
+    return found, context.database.read(audit.pruned_seq) > view.mark
 
 
 class _View(NamedTuple):
@@ -66,15 +83,14 @@ class _View(NamedTuple):
     changed: list[str]
 
 
-def _view(tx: Tx, after: int | None) -> _View:
+def _view(tx: Tx) -> _View:
     mark, head = audit.pruned_seq(tx), audit.head(tx)[0]
     strays, lowest = audit.bounds(tx, mark)
-    start = after if after is not None else mark if lowest is None else min(mark, lowest - 1)
-    before = audit.get(tx, start) if after else None
+    start = mark if lowest is None else min(mark, lowest - 1)
     first = audit.get(tx, mark + 1)
     return _View(
         span=Span(start, head + 1),
-        prev=GENESIS if start == 0 else before.hash if before is not None else None,
+        prev=GENESIS if start == 0 else None,
         mark=mark,
         base=str(fields_of(first.body).get("prev")) if first is not None else "",
         recorded=audit.recorded(tx),
@@ -87,6 +103,9 @@ def _chain(context: Context, view: _View, proofs: Proofs, progress: Progress | N
     """Check hashes, numbers and order, and what the signed entries among them claim."""
     start, end = view.span
     total = end - start - 1
+    if view.strays and (start < 0 or view.strays != view.mark - start):
+        why = f"entry {start + 1} was put in: the log begins with entry {view.mark + 1}"
+        return _bad(0, start, GENESIS, start + 1, why)
     seq, head, prev = start, view.prev or GENESIS, view.prev
     while seq < end - 1:
         rows = context.database.read(lambda tx, seq=seq: audit.slice_of(tx, Span(seq, end)))  # type: ignore[misc]
@@ -125,11 +144,8 @@ def _edges(context: Context, view: _View, proofs: Proofs, found: ChainResult, ke
     """Check both ends of a chain that is sound in itself, and what guards it."""
     bad = partial(_bad, found.entries, found.head_seq, found.head_hash)
     mark, head = view.mark, (found.head_seq, found.head_hash)
-    whole = view.span.after <= mark
-    if whole and mark and proofs.pruned.get(mark) != view.base:
+    if mark and proofs.pruned.get(mark) != view.base:
         return bad(mark + 1, f"entries up to {mark} are gone, and no signed entry says that they were archived")
-    if whole and view.strays not in {0, mark - view.span.after}:
-        return bad(view.span.after + 1, f"entry {view.span.after + 1} was put in: those up to {mark} were archived")
     if view.recorded is None:
         return bad(None, "the head that is kept beside the log (counts, audit_head) was taken away")
     if view.recorded != head:
@@ -143,13 +159,12 @@ def _edges(context: Context, view: _View, proofs: Proofs, found: ChainResult, ke
 
 
 def _head_words(recorded: tuple[int, str], head: tuple[int, str]) -> tuple[int, str]:
-    if recorded[0] > head[0]:
-        return head[
-            0
-        ] + 1, f"entry {head[0] + 1} is missing: the log ends at {head[0]}, its recorded head is {recorded[0]}"
-    if recorded[0] < head[0]:
-        return recorded[0] + 1, f"entry {recorded[0] + 1} was put in: the log's recorded head is {recorded[0]}"
-    return head[0], f"entry {head[0]} was written anew: its recorded hash is another"
+    noted, seq = recorded[0], head[0]
+    if noted > seq:
+        return seq + 1, f"entry {seq + 1} is missing: the log ends at {seq}, its recorded head is {noted}"
+    if noted < seq:
+        return noted + 1, f"entry {noted + 1} was put in: the log's recorded head is {noted}"
+    return seq, f"entry {seq} was written anew: its recorded hash is another"
 
 
 class Apart(NamedTuple):
