@@ -104,7 +104,7 @@ class Health(BaseModel):
 
 
 class AuditEntry(BaseModel):
-    """An entry of the audit log; docs/audit-format.md says how `hash` is made."""
+    """An entry of the audit log. docs/audit-format.md says how `hash` is made: the risk is no part of it."""
 
     seq: int
     at: str
@@ -112,6 +112,8 @@ class AuditEntry(BaseModel):
     action: str
     subject: str
     detail: dict[str, Any]
+    risk: Literal["low", "medium", "high", "critical"]
+    risk_reason: str
     prev: str
     hash: str
 
