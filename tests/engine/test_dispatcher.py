@@ -335,7 +335,7 @@ def test_a_misconfigured_target_is_closed_at_once_with_an_incident(desk: Desk) -
     desk.wait_message(first, lambda found: found.failures == 1)
     second = desk.put(text="second")
     desk.wait_state(desk.put(target="mail", text="elsewhere"), "delivered", "queued")
-    assert _incidents(desk)[0][:2] == ("target.misconfigured", "hook")
+    assert ("target.misconfigured", "hook") in [one[:2] for one in _incidents(desk)]
     assert desk.box.message(second).attempts == 0, "one message found out for all"
     desk.script.answer = lambda _delivery: Receipt("ok")
     assert lanekeeping.enable(desk.box.context, "hook")
