@@ -324,6 +324,12 @@ def test_when_nothing_can_be_stored_nothing_is_acknowledged(box: Box, tmp_path: 
     assert take(box, "n8n", standard()).verdict is Verdict.ACCEPTED
 
 
+def test_a_copy_is_known_without_a_write(box: Box, tmp_path: Path) -> None:
+    take(box, "n8n", standard())
+    (tmp_path / "DEGRADED").write_text("")
+    assert take(box, "n8n", standard()).verdict is Verdict.DUPLICATE
+
+
 def test_a_read_only_engine_takes_nothing_in(box: Box) -> None:
     box.context.read_only = True
     with pytest.raises(NotPossible):
