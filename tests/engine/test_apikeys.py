@@ -156,6 +156,23 @@ def test_the_chain_of_successors_can_be_followed(box: Box) -> None:
         apikeys.rotate(box.context, "n8n", overlap_ms=31 * DAY_MS)
 
 
+def test_who_rotates_a_key_that_another_just_rotated_is_told_so(box: Box) -> None:
+    old = apikeys.create(box.context, "n8n", ["send"]).key
+    quiet = box.context.entropy
+
+    def meanwhile(n: int) -> bytes:
+        if box.context.entropy is meanwhile:
+            box.context.entropy = quiet
+            apikeys.rotate(box.context, old.id, overlap_ms=DAY_MS)
+        return quiet(n)
+
+    box.context.entropy = meanwhile
+    with pytest.raises(NotPossible, match="was replaced by"):
+        apikeys.rotate(box.context, old.id, overlap_ms=DAY_MS)
+    assert len(apikeys.listing(box.context)) == 2
+    assert len(entries(box)) == 3
+
+
 def test_a_revoked_key_stays_known_and_frees_its_name(box: Box) -> None:
     first = apikeys.create(box.context, "n8n", ["send"]).key
     revoked = apikeys.revoke(box.context, "n8n")
