@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import base64
+from collections.abc import Mapping
+from typing import Any
 
 from chronos_tui import bridge
 from chronos_tui.commands import times
@@ -84,13 +86,13 @@ def name_argument(parser: argparse.ArgumentParser) -> None:
 def show(session: Session, given: Arguments) -> int:
     with session.engine() as engine:
         found = engine.source(given.name)
-        listen = engine.settings.http["listen"]
+        http = engine.settings.http
         newest = engine.events(given.name, limit=5)
     if session.out.json:
         session.out.document(bridge.source_shape(found))
         return 0
     now_ms = times.now_ms()
-    _facts(session, found, listen)
+    _facts(session, found, _address(found.path, http))
     for one in found.rejections:
         often = "once" if one.count == 1 else f"{one.count} times"
         words = f"{times.relative(one.last_ms, now_ms)}, {often} from {one.remote}: {one.detail}"
@@ -100,7 +102,17 @@ def show(session: Session, given: Arguments) -> int:
     return 0
 
 
-def _facts(session: Session, found: bridge.SourceState, listen: str) -> None:
+def _address(path: str, http: Mapping[str, Any]) -> str:
+    """Return where to post to, in the words that curl takes."""
+    listen = http["listen"]
+    if not http["enabled"]:
+        return f"POST {path}, but the HTTP door is closed: http.enabled is false"
+    if listen.startswith(("unix:", "/")):
+        return f"POST {path} through the socket {listen.removeprefix('unix:')}"
+    return f"POST {'https' if http['tls_certificate'] else 'http'}://{listen}{path}"
+
+
+def _facts(session: Session, found: bridge.SourceState, address: str) -> None:
     if found.secret_ok is None:
         proof: Part = "none: an API key with the scope send is asked for"
     elif found.secret_ok:
@@ -110,7 +122,7 @@ def _facts(session: Session, found: bridge.SourceState, listen: str) -> None:
         proof = Painted(f"{', '.join(found.secrets_missing)}: not set; run: chronos secret set {missing}", "failed")
     facts: list[tuple[str, Part]] = [
         ("source", found.name),
-        ("send to", f"POST {found.path} at {listen}"),
+        ("send to", address),
         ("verify", found.verify),
         ("secret", proof),
         ("target", found.deliver),

@@ -55,8 +55,14 @@ def test_nothing_configured_says_how(box: Box) -> None:
 
 def test_nothing_came_says_where_to_send(box: Box, engine: Engine) -> None:
     assert "no event came yet" in box.ok("source", "events").one_line
-    shown = box.ok("source", "show", "plain").out
-    assert "POST /v1/inbound/plain" in shown
+
+    def address(**env: str) -> str:
+        shown = box.ok("source", "show", "plain", CHRONOS_HTTP_ENABLED="true", **env).out
+        return next(line for line in shown.splitlines() if line.startswith("send to"))
+
+    assert address().endswith(" POST http://127.0.0.1:8467/v1/inbound/plain")
+    assert address(CHRONOS_HTTP_LISTEN="/run/c.sock").endswith(" POST /v1/inbound/plain through the socket /run/c.sock")
+    assert "http.enabled is false" in box.ok("source", "show", "plain", CHRONOS_HTTP_ENABLED="false").out
     assert "none: an API key" in box.ok("source", "show", "keyed").out
 
 
