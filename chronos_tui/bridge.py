@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from engine.operations.auditing import Page as AuditPage
     from engine.operations.bulk import Bulk as Bulk
     from engine.operations.bulk import Frozen as Frozen
+    from engine.operations.checkpointing import Checkpoint as Checkpoint
     from engine.operations.configuring import judge_door as judge_door
     from engine.operations.configuring import load as load_settings
     from engine.operations.configuring import load_light as load_settings_light
@@ -92,6 +93,8 @@ if TYPE_CHECKING:
     from engine.operations.inbound import Event as Event
     from engine.operations.inbound import SourceState as SourceState
     from engine.operations.incidents import Incident as Incident
+    from engine.operations.pruning import Archives as Archives
+    from engine.operations.pruning import Pruned as Pruned
     from engine.operations.reading import COUNT_MOST as COUNT_MOST
     from engine.operations.reading import Detail as Detail
     from engine.operations.reading import Page as Page
@@ -103,6 +106,7 @@ if TYPE_CHECKING:
     from engine.operations.shapes import api_key_created as api_key_created_shape
     from engine.operations.shapes import attempt as attempt_shape
     from engine.operations.shapes import check as check_shape
+    from engine.operations.shapes import checkpoint as checkpoint_shape
     from engine.operations.shapes import content as content_shape
     from engine.operations.shapes import detail as detail_shape
     from engine.operations.shapes import entry as entry_shape
@@ -112,6 +116,9 @@ if TYPE_CHECKING:
     from engine.operations.shapes import incident_in_full as incident_in_full_shape
     from engine.operations.shapes import message as message_shape
     from engine.operations.shapes import priority_word as priority_word
+    from engine.operations.shapes import pruned as pruned_shape
+    from engine.operations.shapes import signing as signing_shape
+    from engine.operations.shapes import verification as verification_shape
     from engine.operations.shapes import secret as secret_shape
     from engine.operations.shapes import secret_check as secret_check_shape
     from engine.operations.shapes import source as source_shape
@@ -123,6 +130,9 @@ if TYPE_CHECKING:
     from engine.operations.vault import VaultState as VaultState
     from engine.operations.watching import ChangeFeed as ChangeFeed
     from engine.operations.watching import Topic as Topic
+    from engine.operations.witnessing import Comparison as Comparison
+    from engine.operations.witnessing import Signing as Signing
+    from engine.operations.witnessing import Signing as Signing
     from engine.rules.apikeys import KeyState as KeyState
     from engine.rules.apikeys import Scope as Scope
     from engine.rules.apikeys import check_name as check_key_name
@@ -130,6 +140,7 @@ if TYPE_CHECKING:
     from engine.rules.apikeys import check_scopes as check_key_scopes
     from engine.rules.breaker import BreakerState as BreakerState
     from engine.rules.canonical import ChainResult as ChainResult
+    from engine.rules.checkpoints import Checkpoint as Checkpoint
     from engine.rules.durations import compact_duration as compact_duration
     from engine.rules.durations import format_duration as format_duration
     from engine.rules.durations import format_size as format_size
@@ -184,6 +195,7 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "check_key_scopes",
     "check_message",
     "check_shape",
+    "checkpoint_shape",
     "complete_filter",
     "config_entries",
     "config_warnings",
@@ -202,9 +214,12 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "load_settings_light",
     "message_shape",
     "parse_filter",
+    "pruned_shape",
     "playbook_page",
     "read_log",
     "resolve_target",
+    "signing_shape",
+    "verification_shape",
     "secret_check_shape",
     "secret_shape",
     "source_shape",
@@ -268,12 +283,14 @@ _HOMES = {
     "engine.operations.apikeys": ("ApiKey", "CreatedKey=Created", "LONGEST_OVERLAP_MS"),
     "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),
     "engine.operations.bulk": ("Bulk", "Frozen"),
+    "engine.operations.checkpointing": ("Checkpoint",),
     "engine.operations.configuring": ("judge_door", "load_settings=load", "load_settings_light=load_light"),
     "engine.operations.enqueue": ("Enqueued", "check_message=prepare", "resolve_target=resolve"),
     "engine.operations.health": ("Check", "Level"),
     "engine.operations.holding": ("LONGEST_HOLD_MS=LONGEST_MS",),
     "engine.operations.incidents": ("Incident",),
     "engine.operations.inbound": ("Event", "SourceState"),
+    "engine.operations.pruning": ("Archives", "Pruned"),
     "engine.operations.reading": ("COUNT_MOST", "Detail", "Page", "TargetState"),
     "engine.operations.recovery": ("RecoveryKit",),
     "engine.operations.secrets": ("SecretCheck", "SecretInfo"),
@@ -282,6 +299,7 @@ _HOMES = {
         "api_key_shape=api_key",
         "attempt_shape=attempt",
         "check_shape=check",
+        "checkpoint_shape=checkpoint",
         "content_shape=content",
         "detail_shape=detail",
         "entry_shape=entry",
@@ -291,6 +309,9 @@ _HOMES = {
         "incident_shape=incident",
         "message_shape=message",
         "priority_word",
+        "pruned_shape=pruned",
+        "signing_shape=signing",
+        "verification_shape=verification",
         "secret_check_shape=secret_check",
         "secret_shape=secret",
         "vault_shape=vault",
@@ -300,6 +321,8 @@ _HOMES = {
     "engine.operations.sorting": ("SortedPage",),
     "engine.operations.vault": ("Provider", "VaultState"),
     "engine.operations.watching": ("ChangeFeed", "Topic"),
+    "engine.operations.witnessing": ("Comparison", "Signing"),
+    "engine.operations.witnessing": ("Signing",),
     "engine.rules.apikeys": (
         "KeyState",
         "Scope",
@@ -309,6 +332,7 @@ _HOMES = {
     ),
     "engine.rules.breaker": ("BreakerState",),
     "engine.rules.canonical": ("ChainResult",),
+    "engine.rules.checkpoints": ("Checkpoint",),
     "engine.rules.durations": (
         "compact_duration",
         "format_duration",

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
 from chronos_tui import bridge
-from chronos_tui.desk import Job, Progress
-from chronos_tui.dialogs import savefile, working
-from chronos_tui.keys import TEXT, Command
+from chronos_tui.desk import Job
+from chronos_tui.dialogs import onaudit
+from chronos_tui.keys import TEXT, Command, Danger
 from chronos_tui.views import audit as views
-from chronos_tui.views import times, when
+from chronos_tui.views import times
 from chronos_tui.views.audit import Heading, Verified
 from chronos_tui.views.spans import Span
 from chronos_tui.widgets.auditlist import Entries
@@ -24,6 +23,7 @@ from chronos_tui.widgets.bar import Bar
 from chronos_tui.widgets.bound import bindings
 from chronos_tui.widgets.pager import Pager
 from chronos_tui.widgets.panel import Panel, Prompt
+from chronos_tui.widgets.signing import Signed
 from chronos_tui.widgets.textview import TextView
 
 _BESIDE_FROM = 140
@@ -57,6 +57,16 @@ class Audit(Panel):
         Command("audit.message", ("o",), "message", "open the message that this entry speaks of", rank=30),
         Command("audit.copy", ("y",), "copy", "copy the entry's hash; with its details open, the whole entry", rank=50),
         Command("audit.export", ("w",), "export", "write the log to a file, as JSON Lines", rank=40),
+        Command("audit.checkpoint", ("c",), "sign", "sign the head now", 42, Danger.PLAIN, "checkpoint"),
+        Command(
+            "audit.witness",
+            ("W",),
+            "witness",
+            "send the signed head to somebody who keeps it; asks to whom",
+            44,
+            Danger.FINAL,
+            "witness [TO]",
+        ),
         Command("audit.zoom", ("z",), "zoom", "give this pane all the room, or take it back", rank=0),
     )
     DEFAULT_CSS = """
@@ -79,6 +89,7 @@ class Audit(Panel):
         self._values: dict[str, tuple[str, ...]] = {}
         self._job: Job | None = None
         self._verified: Verified | None = None
+        self._signed = Signed()
 
     def compose(self) -> ComposeResult:
         """See Widget.compose."""
@@ -88,6 +99,7 @@ class Audit(Panel):
             with Vertical(id="entry"):
                 yield Bar(id="entry-title")
                 yield self._text
+        yield self._signed
 
     # What the shell calls
 
@@ -96,6 +108,7 @@ class Audit(Panel):
         self._entries.reload()
         desk = self.host.desk
         desk.read("audit.head", lambda engine: engine.situation(), self._show_head)
+        self._signed.reload()
         if not self._values:
             desk.read("audit.values", lambda engine: engine.known_values(), self._learn)
 
@@ -134,7 +147,7 @@ class Audit(Panel):
             self._complete,
             _objection,
             "audit",
-            "action:hold  actor:cli:root  subject:msg_…  since:24h  age>2h  seq>=812, or any word; empty: every entry",
+            "action:hold  risk:high,critical  actor:cli:root  subject:msg_…  since:24h  seq>=812, or any word",
         )
 
     def leave_pane(self) -> bool:
@@ -336,11 +349,11 @@ class Audit(Panel):
     def _note_verified(self, found: bridge.ChainResult) -> None:
         self._job = None
         bad = None if found.ok else found.bad_seq
-        self._verified = Verified(self.host.now_ms(), found.entries, bad, found.why)
+        self._verified = Verified(self.host.now_ms(), found.entries, bad, found.why, found.checkpoints)
         self._entries.read_anew(self._verified)
         self._show_title()
         if found.ok:
-            self.host.say(f"{times.number(found.entries)} entries verified: the chain is whole")
+            self.host.say(views.proven(found), "ok" if not found.note else "warning")
         else:
             self.host.say(f"{found.why}; compare with an exported copy", "failed")
         self.host.looked()
@@ -357,36 +370,24 @@ class Audit(Panel):
 
     def action_export(self) -> None:
         """Ask where to, then write the log."""
-        now_ms = self.host.now_ms()
-        since_ms = views.since_ms(self._entries.expression, now_ms)
-        which = f"entries since {when.stamp(since_ms)}" if since_ms is not None else "every entry"
-        name = f"audit-{when.stamp(now_ms)[:10]}.jsonl"
-        savefile.ask(
-            self.host,
-            f"write {which} to: ",
-            name,
-            lambda path, replace: self._export(path, since_ms, replace=replace),
-            endings=(".jsonl",),
-        )
+        onaudit.export(self.host, self._entries.expression)
 
-    def _export(self, path: Path, since_ms: int | None, *, replace: bool) -> None:
-        def work(engine: bridge.Engine, progress: Progress) -> int:
-            count = 0
-            with savefile.created(path, replace=replace) as file:
-                for line in engine.audit_export(since_ms, progress):
-                    file.write(f"{line}\n".encode())
-                    count += 1
-            return count
+    # Signatures
 
-        name = bridge.safe_line(str(path), 100)
-        working.run(
-            self.host,
-            f"Export to {bridge.safe_line(path.name, 40)}",
-            work,
-            lambda count: self.host.say(f"{times.number(count)} entries in {name}"),
-            leaving="nothing is written",
-            stops=True,
-        )
+    def action_checkpoint(self) -> None:
+        """Sign the head now."""
+        onaudit.sign(self.host)
+
+    def action_witness(self) -> None:
+        """Send the signed head to somebody who keeps it."""
+        onaudit.ask_witness(self.host, self._signed.witness)
+
+    def line(self, word: str, rest: str) -> bool:
+        """See Panel.line: the head goes to the target that is named."""
+        if word != "witness":
+            return False
+        onaudit.send_head(self.host, rest)
+        return True
 
 
 def _objection(expression: str) -> str:

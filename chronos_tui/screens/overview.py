@@ -104,7 +104,7 @@ BOXES = (
     Box(
         "engine",
         "Engine",
-        frozenset({bridge.Topic.ENGINE}),
+        frozenset({bridge.Topic.ENGINE, bridge.Topic.SECURITY}),
         lambda engine, _minutes: engine.situation(),
         lambda found, now_ms, cells: views.engine(found, bridge.__version__, now_ms, cells),
         least=3,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from chronos_tui import bridge
-from chronos_tui.views import times, when
+from chronos_tui.views import auditwords, times, when
+from chronos_tui.views.auditwords import text_of
 from chronos_tui.views.spans import Document, Line, Span, width
 
 _LONGEST_WORDS = 300
@@ -29,29 +28,45 @@ _ROLES = {
     "hold.started": "held",
     "clock.set_back": "warning",
 }
+_RISKS = {"low": ("", "dim"), "medium": ("·", ""), "high": ("!", "warning"), "critical": ("✗", "failed")}
+"""Mark and role. Nearly every entry is low: nothing stands there then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What the last verification found, and when. bad_seq: the first entry that is wrong or missing."""
+    """What the last verification found, and when. bad_seq: the first entry that is wrong or missing. signed: how many
+    signatures fit.
+    """
 
     at_ms: int
     entries: int
     bad_seq: int | None = None
     why: str = ""
+    signed: int = 0
 
 
 def cells(entry: bridge.AuditEntry, now_ms: int, *, wide: bool, bad_seq: int | None = None) -> tuple[Span, ...]:
-    """Return a row: number, time, actor, action, subject, detail. wide: time is absolute; bad_seq: what is marked."""
+    """Return a row: risk, number, time, actor, action, subject, detail. bad_seq: what is marked.
+
+    wide: the time is absolute, the risk a word.
+    """
     bad = bad_seq == entry.seq
     return (
+        risk(entry, wide=wide),
         Span(f"✗ {entry.seq}" if bad else str(entry.seq), "failed" if bad else "dim"),
         Span(_time(entry, now_ms, wide=wide), "dim"),
         Span(bridge.safe_line(entry.actor, 60)),
         Span(bridge.safe_line(entry.action, 60), _ROLES.get(entry.action, "")),
         Span(_subject(entry, wide=wide)),
-        Span(words(entry)),
+        Span(auditwords.words(entry)),
     )
+
+
+def risk(entry: bridge.AuditEntry, *, wide: bool) -> Span:
+    """Return how risky an entry is: symbol and word, or a mark alone where the word stands in its details."""
+    level = entry.risk.level.value
+    mark, role = _RISKS.get(level, ("", ""))
+    return Span(f"{mark} {level}".strip() if wide else mark, role)
 
 
 def _subject(entry: bridge.AuditEntry, *, wide: bool) -> str:
@@ -71,108 +86,6 @@ def _time(entry: bridge.AuditEntry, now_ms: int, *, wide: bool) -> str:
     return when.stamp(at_ms) if wide else times.coarse(at_ms, now_ms)
 
 
-# The detail in words
-
-
-def words(entry: bridge.AuditEntry) -> str:
-    """Return the detail as a sentence, one safe line."""
-    detail: object = entry.detail
-    if not isinstance(detail, Mapping):  # only somebody else's hand writes that
-        return bridge.safe_line(_text(detail), _LONGEST_WORDS)
-    kind = _WORDS.get(entry.action) or _WORDS.get(entry.action.partition(".")[0]) or _any
-    return bridge.safe_line(kind(detail), _LONGEST_WORDS)
-
-
-def _message(detail: Mapping[str, Any]) -> str:
-    said = [f"{words} {_text(detail[name])}".strip() for name, words in _OF_MESSAGES.items() if name in detail]
-    if detail.get("requested"):
-        said.append("if it can still be stopped")
-    why = "; ".join(_text(detail[name]) for name in ("reason", "last") if detail.get(name))
-    return _with(", ".join(said), why)
-
-
-def _bulk(detail: Mapping[str, Any]) -> str:
-    if "count" not in detail:
-        return _any(detail)
-    expression = detail.get("filter")
-    return f"{_text(detail['count'])} messages, {_text(expression) if expression else 'chosen one by one'}"
-
-
-def _undo(detail: Mapping[str, Any]) -> str:
-    return f"{_text(detail.get('action', ''))} taken back"
-
-
-def _hold(detail: Mapping[str, Any]) -> str:
-    until = f"until {_moment(detail['until'])}" if "until" in detail else ""
-    return _with(until, detail.get("reason"))
-
-
-def _breaker(detail: Mapping[str, Any]) -> str:
-    probe = f"next probe {_moment(detail['probe_at'])}" if "probe_at" in detail else ""
-    return _with(probe, detail.get("reason"))
-
-
-def _started(detail: Mapping[str, Any]) -> str:
-    return f"{_text(detail.get('mode', ''))}, pid {_text(detail.get('pid', '?'))}"
-
-
-def _loaded(detail: Mapping[str, Any]) -> str:
-    return f"{_text(detail.get('targets', '?'))} targets, digest {_text(detail.get('sha256', ''))[:12]}"
-
-
-def _set_back(detail: Mapping[str, Any]) -> str:
-    back = detail.get("back_ms")
-    return f"by {bridge.format_duration(back)}" if type(back) is int else _any(detail)
-
-
-def _any(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_text(value)}" for name, value in detail.items())
-
-
-_OF_MESSAGES = {
-    "from": "from",
-    "to": "to",
-    "target": "to",
-    "attempt": "try",
-    "before": "was",
-    "as": "as",
-    "route": "by route",
-    "key": "key",
-}
-"""What an entry about a message may tell, and the word before it."""
-
-_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "message": _message,
-    "bulk": _bulk,
-    "bulk.undo": _undo,
-    "hold": _hold,
-    "target.breaker_opened": _breaker,
-    "config.loaded": _loaded,
-    "engine.started": _started,
-    "clock.set_back": _set_back,
-}
-"""By action, or by its first part."""
-
-
-def _with(said: str, reason: object) -> str:
-    why = _text(reason) if reason else ""
-    return f"{said}: {why}" if said and why else said or why
-
-
-def _moment(value: object) -> str:
-    at_ms = when.parse_ms(value) if isinstance(value, str) else None
-    return _text(value) if at_ms is None else when.full(at_ms)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value[:_LONGEST_VALUE]
-    try:
-        return json.dumps(value, ensure_ascii=False)[:_LONGEST_VALUE]
-    except RecursionError:
-        return "nested too deeply to be shown"
-
-
 # One entry in full
 
 
@@ -189,7 +102,8 @@ def document(entry: bridge.AuditEntry, verified: Verified | None = None) -> Docu
         _field("actor", bridge.safe_line(entry.actor, 200)),
         _field("action", bridge.safe_line(entry.action, 200), _ROLES.get(entry.action, "")),
         _field("subject", bridge.safe_line(entry.subject, 1_000)),
-        _field("meaning", words(entry)),
+        _field("meaning", auditwords.words(entry)),
+        _field("risk", f"{risk(entry, wide=True).text}: {entry.risk.reason}", risk(entry, wide=True).role),
         (),
         (Span("Detail", "title"),),
         *(_detail(entry.detail) or [(Span("  nothing more", "dim"),)]),
@@ -213,7 +127,7 @@ def _detail(value: object, name: str = "", depth: int = 1) -> list[Line]:
     label = [Span(f"{indent}{bridge.safe_line(name, 60)}", "dim")] if name else [Span(indent)]
     nested = _inside(value)
     if nested is None or depth > _DEEPEST:
-        shown = bridge.safe_block(_text(value), _LONGEST_VALUE).split("\n")
+        shown = bridge.safe_block(text_of(value), _LONGEST_VALUE).split("\n")
         first = (*label, Span(f"  {shown[0]}" if name else shown[0]))
         return [first, *((Span(f"{indent}  {line}"),) for line in shown[1:])]
     lines = [tuple(label)] if name else []
@@ -320,6 +234,9 @@ def _verdict(verified: Verified | None, now_ms: int) -> tuple[list[Span], list[S
     at = times.moment(verified.at_ms, now_ms)
     if verified.bad_seq is None:
         counted = times.number(verified.entries)
+        if verified.signed:
+            whole = [Span(f"✓ verified {at}: {counted} entries, {times.number(verified.signed)} signed heads", "ok")]
+            return whole, [Span(f"✓ verified {at}", "ok")]
         return [Span(f"✓ verified {at}: {counted} entries", "ok")], [Span(f"✓ verified {at}", "ok")]
     why = bridge.safe_line(verified.why, _LONGEST_WORDS)
     return [Span(f"✗ {why} (f)", "failed")], [Span(f"✗ entry {verified.bad_seq} (f)", "failed")]
@@ -342,3 +259,36 @@ def progress(doing: str, done: int, total: int, cells_: int) -> Line:
         Span(" cancels"),
     )
     return line if width(line) <= cells_ else (line[0], *line[2:])
+
+
+# Signatures
+
+
+def proven(found: bridge.ChainResult) -> str:
+    """Return what a verification without a fault has proven, and what it could not."""
+    said = f"{times.number(found.entries)} entries verified: the chain is whole"
+    if found.checkpoints:
+        said += f", {times.number(found.checkpoints)} signed heads fit"
+    return f"{said}; {bridge.safe_line(found.note, 200)}" if found.note else said
+
+
+def signing(found: bridge.Signing, now_ms: int, cells_: int) -> Line:
+    """Return the line below the list: how far the log is signed, and who else knows its head."""
+    if found.newest is None:
+        why = (
+            "the engine makes one soon; c makes one now"
+            if found.vault
+            else "there is no vault to sign with; 7 v makes one"
+        )
+        return (Span(" no checkpoint: ", "warning"), Span(why, "dim"))
+    age = when.ago(now_ms - max(0, found.age_ms or 0), now_ms)
+    since = f", {times.number(found.since)} {'entry' if found.since == 1 else 'entries'} since"
+    head = [Span(f" ✓ signed up to {times.number(found.newest.seq)}", "ok"), Span(f", {age}{since}", "dim")]
+    if found.sent is not None:
+        told = f"witnessed {when.ago(found.sent.at_ms, now_ms)} to {bridge.safe_line(found.sent.to, 30)}"
+    elif found.witness:
+        told = f"not yet witnessed to {bridge.safe_line(found.witness, 30)}"
+    else:
+        told = "nobody else knows the head: W sends it"
+    line = (*head, Span(f"; {told}", "dim" if found.sent is not None else "warning"))
+    return line if width(line) <= cells_ else (head[0], *line[2:])

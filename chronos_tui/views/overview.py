@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chronos_tui import bridge
-from chronos_tui.views import audit, times, when
+from chronos_tui.views import audit, incidents, times, when
 from chronos_tui.views.outbox import STATES
 from chronos_tui.views.shell import SILENT_MS
 from chronos_tui.views.spans import Line, Span, width
@@ -17,6 +17,7 @@ _ALWAYS = ("dead", "queued", "delivered")
 _NAME = 16
 _LABEL = 17
 _ROOMY = 90
+_MOST_INCIDENTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,9 @@ def entries(found: Sequence[bridge.AuditEntry], now_ms: int, cells: int) -> Item
     items = []
     roomy = cells >= _ROOMY
     for entry in found:
-        _seq, at, actor, action, subject, words = audit.cells(entry, now_ms, wide=False)
+        risk, _seq, at, actor, action, subject, words = audit.cells(entry, now_ms, wide=False)
         spans = (
+            Span(f"{risk.text or ' '}", risk.role),
             Span(f"{at.text:>6} ", "dim"),
             Span(f"{pad(action.text, 21 if roomy else 17)} ", action.role),
             Span(f"{pad(subject.text, 24 if roomy else 9)} "),
@@ -224,14 +226,26 @@ def engine(situation: bridge.Situation, version: str, now_ms: int, cells: int) -
     role = _role(situation, now_ms)
     if width(role) > cells - 2:
         role = role[:1]  # what is left of the rest would say nothing
-    lines = [role, _database(situation), _versions(situation, version)]
-    items = [Item(_cut(line, cells - 2)) for line in lines]
-    for incident in situation.incidents:
-        words = bridge.safe_line(f"{incident.kind} {incident.subject}: {incident.detail}", 300)
-        often = f"{incident.count} times since" if incident.count > 1 else "since"
-        line = (Span(f"! {words}", "warning"), Span(f"  {often} {times.moment(incident.first_ms, now_ms)}", "dim"))
-        items.append(Item(_cut(line, cells - 2)))
+    items = [Item(_cut(role, cells - 2))]
+    items += [_incident(one, now_ms, cells) for one in situation.incidents[:_MOST_INCIDENTS]]
+    more = len(situation.incidents) - _MOST_INCIDENTS
+    if more > 0:
+        words = (Span(f"and {times.number(more)} more incidents", "warning"),)
+        items.append(Item(words, "incidents", panel="security", place="incidents"))
+    items += [Item(_cut(line, cells - 2)) for line in (_database(situation), _versions(situation, version))]
     return tuple(items)
+
+
+def _incident(one: bridge.Incident, now_ms: int, cells: int) -> Item:
+    """Return an incident; Enter leads to its page."""
+    looked = one.state == "acknowledged"
+    bad = incidents.severity(one.severity)
+    words = bridge.safe_line(f"  {incidents.title(one.kind)}: {one.subject}", 200)
+    often = f"  {times.number(one.count)} times, last {when.ago(one.last_ms, now_ms)}" if one.count > 1 else ""
+    since = often or f"  {when.ago(one.first_ms, now_ms)}"
+    seen = Span("  acknowledged" if looked else "", "dim")
+    line = (bad, Span(words, "" if not looked else "dim"), Span(since, "dim"), seen)
+    return Item(_cut(line, cells - 2), f"incident {one.id}", panel="security", place=f"incidents/{one.id}")
 
 
 def _role(situation: bridge.Situation, now_ms: int) -> Line:

@@ -14,6 +14,7 @@ from chronos_tui.widgets.pager import Ask, Pager, Row, Slice, Where
 from chronos_tui.widgets.panel import host
 
 _NARROW = (
+    Column("", width=1),
     Column("seq", right=True, width=8),
     Column("when", right=True, width=6),
     Column("actor", least=8, weight=1, rank=2),
@@ -22,7 +23,8 @@ _NARROW = (
     Column("detail", least=14, weight=6, rank=1),
 )
 _WIDE = (
-    _NARROW[0],
+    Column("risk", width=10),
+    _NARROW[1],
     Column("when", width=19),
     Column("actor", least=12, weight=1),
     Column("action", width=21),

@@ -140,6 +140,8 @@ class Pane(Widget, can_focus=True):
         rows = flow(self._items, cells)
         present = self.item
         at = next((at for at, row in enumerate(rows) if present in row), 0)
+        if not self.has_focus and not self._key:
+            at = 0  # nobody has been here: the first line is what matters
         self._top = max(0, min(max(min(self._top, at), at - room + 1), len(rows) - room))
         below = len(rows) - self._top - room
         lines = [self._title_line(cells, 0 if self._endless else below)]
