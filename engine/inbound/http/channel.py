@@ -24,11 +24,15 @@ class _Task(WSGITask):  # type: ignore[misc]
     """One request for the application."""
 
     def execute(self) -> None:
-        """Answer; the last request that a connection may bring is told so."""
+        """Answer."""
         self.channel.served += 1
+        super().execute()
+
+    def build_response_header(self) -> bytes:
+        """Tell the client when this answer is the last of its connection."""
         if self.channel.server.draining or self.channel.served >= self.channel.limits.requests:
             self.set_close_on_finish()
-        super().execute()
+        return bytes(super().build_response_header())
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment with what this floor knows of the request.
@@ -163,6 +167,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def handle_close(self) -> None:
         if self.connected:
             self.farewell()
+        if self.request is not None:
+            self.request.close()  # half a body, and its share of the budget
+            self.request = None
         super().handle_close()
 
     def farewell(self) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.utilities import BadRequest, Error
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 from engine.inbound.http.limits import Budget, Limits
 from engine.inbound.http.problems import BY_STATUS, CONTENT_TYPE
@@ -119,11 +119,15 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("one Host is required")  # RFC 9112, 3.2
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("two lengths")  # RFC 9112, 6.1: how requests are smuggled past a proxy
+        if self.content_length > self._limits.max_body_bytes:
+            self.error = RequestEntityTooLarge("")
 
     def _body_error(self) -> Error | None:
         body = self.body_rcv
         if self.chunked and max(len(body.control_line), len(body.trailer)) > self._limits.chunk_line_bytes:
             return BadRequest("chunk line")  # it is copied at each packet
+        if len(body) > self._limits.max_body_bytes:
+            return RequestEntityTooLarge("")
         beyond = len(body) - self._limits.small_bytes
         if beyond > self._taken:
             if not self._budget.take(beyond - self._taken):

@@ -278,7 +278,7 @@ def _adjustments(sock: socket.socket, limits: Limits, budget: Budget, *, secure:
         inbuf_overflow=limits.max_body_bytes + 65_536,  # never into a file outside of the data directory
         outbuf_overflow=64 * 1024 * 1024,
         max_request_header_size=limits.header_bytes,
-        max_request_body_size=limits.max_body_bytes + 1,
+        max_request_body_size=2 * limits.max_body_bytes + 65_536,  # as sent, with what lies between chunks
         clear_untrusted_proxy_headers=False,  # remote.remote does
         log_socket_errors=False,
         expose_tracebacks=False,
