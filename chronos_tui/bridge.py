@@ -80,7 +80,6 @@ if TYPE_CHECKING:
     from engine.operations.auditing import Page as AuditPage
     from engine.operations.bulk import Bulk as Bulk
     from engine.operations.bulk import Frozen as Frozen
-    from engine.operations.checkpointing import Checkpoint as Checkpoint
     from engine.operations.configuring import judge_door as judge_door
     from engine.operations.configuring import load as load_settings
     from engine.operations.configuring import load_light as load_settings_light
@@ -117,12 +116,12 @@ if TYPE_CHECKING:
     from engine.operations.shapes import message as message_shape
     from engine.operations.shapes import priority_word as priority_word
     from engine.operations.shapes import pruned as pruned_shape
-    from engine.operations.shapes import signing as signing_shape
-    from engine.operations.shapes import verification as verification_shape
     from engine.operations.shapes import secret as secret_shape
     from engine.operations.shapes import secret_check as secret_check_shape
+    from engine.operations.shapes import signing as signing_shape
     from engine.operations.shapes import source as source_shape
     from engine.operations.shapes import vault as vault_shape
+    from engine.operations.shapes import verification as verification_shape
     from engine.operations.situation import Owner as Owner
     from engine.operations.situation import Situation as Situation
     from engine.operations.sorting import SortedPage as SortedPage
@@ -131,7 +130,6 @@ if TYPE_CHECKING:
     from engine.operations.watching import ChangeFeed as ChangeFeed
     from engine.operations.watching import Topic as Topic
     from engine.operations.witnessing import Comparison as Comparison
-    from engine.operations.witnessing import Signing as Signing
     from engine.operations.witnessing import Signing as Signing
     from engine.rules.apikeys import KeyState as KeyState
     from engine.rules.apikeys import Scope as Scope
@@ -214,16 +212,16 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "load_settings_light",
     "message_shape",
     "parse_filter",
-    "pruned_shape",
     "playbook_page",
+    "pruned_shape",
     "read_log",
     "resolve_target",
-    "signing_shape",
-    "verification_shape",
     "secret_check_shape",
     "secret_shape",
+    "signing_shape",
     "source_shape",
     "vault_shape",
+    "verification_shape",
 ]
 
 _HOMES = {
@@ -283,7 +281,6 @@ _HOMES = {
     "engine.operations.apikeys": ("ApiKey", "CreatedKey=Created", "LONGEST_OVERLAP_MS"),
     "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),
     "engine.operations.bulk": ("Bulk", "Frozen"),
-    "engine.operations.checkpointing": ("Checkpoint",),
     "engine.operations.configuring": ("judge_door", "load_settings=load", "load_settings_light=load_light"),
     "engine.operations.enqueue": ("Enqueued", "check_message=prepare", "resolve_target=resolve"),
     "engine.operations.health": ("Check", "Level"),
@@ -322,7 +319,6 @@ _HOMES = {
     "engine.operations.vault": ("Provider", "VaultState"),
     "engine.operations.watching": ("ChangeFeed", "Topic"),
     "engine.operations.witnessing": ("Comparison", "Signing"),
-    "engine.operations.witnessing": ("Signing",),
     "engine.rules.apikeys": (
         "KeyState",
         "Scope",

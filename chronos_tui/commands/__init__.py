@@ -100,8 +100,6 @@ def _unknown(name: str) -> bridge.ChronosError:
 
 
 def _unknown_second(noun: catalogue.Noun, word: str) -> bridge.ChronosError:
-    if (noun.name, word) in catalogue.LATER_VERBS:
-        return bridge.NotPossible(f"{noun.name} {word}: not available in this version")
     meant = bridge.suggest(word, noun.verbs)
     hint = f"did you mean {meant}?" if meant else f"there are {', '.join(noun.verbs)}"
     return bridge.BadInput(f"{noun.name}: there is no {word!r:.60}; {hint}")

@@ -1,16 +1,18 @@
-"""`chronos audit`: reading, verifying and exporting the audit log. Nothing here writes it."""
+"""`chronos audit`: reading, proving, signing, exporting and pruning the audit log."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from chronos_tui import bridge
 from chronos_tui.commands import shapes, times
 from chronos_tui.commands.output import Painted
-from chronos_tui.commands.parsing import Arguments, Verb, count, text
+from chronos_tui.commands.parsing import Arguments, Verb, count, duration_ms, text
 from chronos_tui.commands.session import Session
 from chronos_tui.commands.table import Column
 from chronos_tui.commands.table import show as show_table
@@ -66,31 +68,88 @@ def _words(detail: dict[str, Any]) -> str:
 
 
 def verify_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--against", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--against", metavar="FILE", type=text, help="an export, a checkpoint, a saved witness message")
+    parser.add_argument("--archives", action="store_true", help="what was pruned too, from entry 1 on")
+    parser.add_argument(
+        "--key",
+        metavar="HEX",
+        dest="former_keys",
+        type=public_key,
+        action="append",
+        help="a former public key to trust",
+    )
+
+
+def public_key(word: str) -> str:
+    """64 hex digits."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", word):
+        raise argparse.ArgumentTypeError("a public key is 64 hex digits, as a witness message or a checkpoint names it")
+    return word.lower()
 
 
 def verify(session: Session, given: Arguments) -> int:
-    if given.against is not None:
-        raise bridge.NotPossible("audit verify --against: not available in this version")
+    witness = None if given.against is None else _read_witness(given.against)
+    former = given.former_keys or ()
+    compared = archives = None
     with session.engine() as engine:
-        found = engine.audit_verify(_progress(session))
+        if witness is None:
+            found = engine.audit_verify(_progress(session), former=former)
+        else:
+            compared = _compared(engine, given.against, witness, _progress(session), former)
+            found = compared.chain
+        if given.archives:
+            archives = engine.audit_archives(former=former)
+    ok = (found if compared is None else compared).ok and (archives is None or archives.ok)
     if session.out.json:
-        session.out.document(
-            {
-                "ok": found.ok,
-                "entries": found.entries,
-                "head_seq": found.head_seq,
-                "head_hash": found.head_hash,
-                "bad_seq": found.bad_seq,
-                "why": found.why or None,
-            }
-        )
-    elif found.ok:
-        session.out.line(Painted("ok", "ok"), f": {found.entries} entries, head {found.head_seq} {found.head_hash}")
+        session.out.document(bridge.verification_shape(found, compared, archives))
     else:
-        session.out.line(Painted("failed", "failed"), f": {found.why}")
-        session.out.line(f"{found.entries} entries before it are sound; compare with an exported copy")
-    return 0 if found.ok else PROBLEM_FOUND
+        _print_verification(session, found, compared, archives)
+    return 0 if ok else PROBLEM_FOUND
+
+
+def _read_witness(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise bridge.NotFound(f"--against {name}: {error.strerror}") from error
+
+
+def _compared(
+    engine: bridge.Engine,
+    name: str,
+    witness: bytes,
+    progress: Callable[[int, int], None] | None,
+    former: Sequence[str],
+) -> bridge.Comparison:
+    try:
+        return engine.audit_compare(witness, progress, former=former)
+    except bridge.BadInput as error:
+        raise bridge.BadInput(f"--against {name}: {error}") from error
+
+
+def _print_verification(
+    session: Session, found: bridge.ChainResult, compared: bridge.Comparison | None, archives: bridge.Archives | None
+) -> None:
+    out = session.out
+    whole = found if compared is None else compared
+    if whole.ok:
+        out.line(Painted("ok", "ok"), f": {found.entries} entries, head {found.head_seq} {found.head_hash}")
+        if found.checkpoints:
+            whose = "this vault's own key" if found.confirmed else "the key that they name"
+            out.line(f"{_many(found.checkpoints, 'checkpoint')} by {whose}, the newest over entry {found.signed_seq}")
+        if compared is not None:
+            what = [_many(compared.compared, "entry"), _many(compared.checkpoints, "checkpoint")]
+            out.line(f"agrees with the witness: {', '.join(what)}, up to entry {compared.witness_seq}")
+    else:
+        out.line(Painted("failed", "failed"), f": {whole.why}")
+        if compared is None:
+            out.line("'chronos audit verify --against FILE' compares with what was kept elsewhere")
+    if whole.note:
+        out.note(whole.note)
+    if archives is not None and archives.ok:
+        out.line(Painted("ok", "ok"), f": {_many(archives.files, 'archive')}, up to entry {archives.entries}")
+    elif archives is not None:
+        out.line(Painted("failed", "failed"), f": {archives.why}")
 
 
 def _progress(session: Session) -> Callable[[int, int], None] | None:
@@ -118,6 +177,70 @@ def export(session: Session, given: Arguments) -> int:
     return 0
 
 
+def _many(n: int, noun: str) -> str:
+    plural = "entries" if noun == "entry" else f"{noun}s"
+    return f"{n} {noun if n == 1 else plural}"
+
+
+def checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--to", metavar="TARGET", dest="receiver", type=text, help="send it to a target or route as a message too"
+    )
+
+
+def checkpoint(session: Session, given: Arguments) -> int:
+    """Print the document on stdout where it is redirected, so that `> head.json` keeps a witness."""
+    uid = None
+    with session.engine() as engine:
+        if given.receiver is None:
+            made = engine.audit_checkpoint()
+        else:
+            made, uid = engine.audit_witness(given.receiver)
+    if session.out.json or not sys.stdout.isatty():
+        session.out.document({**bridge.checkpoint_shape(made), **({} if uid is None else {"uid": uid})})
+    else:
+        session.out.line(f"entry {made.seq} {made.hash}")
+        session.out.line(f"signed {made.at} with the key {made.key}")
+    if uid is not None:
+        session.out.note(f"sent to {given.receiver}: {uid}")
+    return 0
+
+
+def prune_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep", metavar="DURATION", dest="keep_ms", type=duration_ms, required=True, help="younger entries stay: 365d"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would go, and do nothing")
+    parser.add_argument(
+        "--key",
+        metavar="HEX",
+        dest="former_keys",
+        type=public_key,
+        action="append",
+        help="a former public key to trust",
+    )
+
+
+def prune(session: Session, given: Arguments) -> int:
+    with session.engine() as engine:
+        done = engine.audit_prune(
+            keep_ms=given.keep_ms,
+            dry_run=given.dry_run,
+            progress=_progress(session),
+            former=given.former_keys or (),
+        )
+    if session.out.json:
+        session.out.document(bridge.pruned_shape(done))
+    elif not done.entries:
+        session.out.done("nothing is older than that, or the newest checkpoint is: nothing goes")
+    else:
+        would = "would go" if done.dry_run else "went"
+        session.out.done(f"{done.entries} entries {would}: {done.first} to {done.last}")
+        for name in done.files:
+            session.out.done(f"archived in audit-archive/{name}")
+    return 0
+
+
 VERBS = (
     Verb(
         "audit list",
@@ -129,11 +252,12 @@ VERBS = (
     ),
     Verb(
         "audit verify",
-        "recompute the whole chain of hashes",
+        "prove that nothing was changed, taken out or put in",
         verify,
-        ("chronos audit verify", "chronos audit verify --json"),
+        ("chronos audit verify", "chronos audit verify --against head.json"),
         verify_arguments,
-        "Ends with 3 and names the first bad entry when something was changed, taken out or put in.",
+        "Ends with 3 and names the first bad entry. With a witness it also finds what was cut off the end or written\n"
+        "anew as a whole. A witness is what 'audit export' or 'audit checkpoint' printed, or a saved witness message.",
     ),
     Verb(
         "audit export",
@@ -143,5 +267,21 @@ VERBS = (
         export_arguments,
         "docs/audit-format.md describes the lines and how to verify them elsewhere.",
         lines=True,
+    ),
+    Verb(
+        "audit checkpoint",
+        "sign the head of the log",
+        checkpoint,
+        ("chronos audit checkpoint > head.json", "chronos audit checkpoint --to me"),
+        checkpoint_arguments,
+        "The engine does so by itself, every thousand entries and daily, once there is a vault ('chronos init').",
+    ),
+    Verb(
+        "audit prune",
+        "archive old entries in signed files and take them from the log",
+        prune,
+        ("chronos audit prune --keep 365d --dry-run", "chronos audit prune --keep 365d"),
+        prune_arguments,
+        "The archives lie in audit-archive in the data directory; 'audit verify --archives' proves them.",
     ),
 )

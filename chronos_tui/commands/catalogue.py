@@ -42,7 +42,7 @@ NOUNS = (
         "passwords and tokens, stored sealed; the vault that holds them",
         ("set", "list", "delete", "check", "rotate-root", "export-recovery-kit", "import-recovery-kit"),
     ),
-    Noun("audit", "audit", "the audit log", ("list", "verify", "export")),
+    Noun("audit", "audit", "the audit log", ("list", "verify", "export", "checkpoint", "prune")),
     Noun("source", "source", "who may send events here, and what came of them",
          ("list", "show", "events", "event", "replay")),
     Noun("incident", "incident", "what went wrong, and what to do about it", ("list", "show", "ack", "resolve")),
@@ -57,8 +57,6 @@ NOUNS = (
 
 LATER = frozenset({"template", "schedule", "backup", "restore", "metrics", "exec", "ping"})
 """Verbs of the contract that a later version brings."""
-
-LATER_VERBS = frozenset({("audit", "checkpoint")})
 
 
 def noun(name: str) -> Noun | None:

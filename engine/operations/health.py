@@ -107,7 +107,7 @@ def _time(ms: int | None) -> str | None:
 
 def checks(context: Context, paths: Paths, owner: dict[str, Any] | None, env: Mapping[str, str]) -> list[Check]:
     """Make every quick check."""
-    from engine.operations import listening
+    from engine.operations import checkpointing, listening
 
     return [
         *_engine_checks(context, owner),
@@ -119,6 +119,7 @@ def checks(context: Context, paths: Paths, owner: dict[str, Any] | None, env: Ma
         _permission_check(paths),
         _incident_check(context),
         *_vault_checks(context),
+        checkpointing.check(context),
         *_config_checks(context, env),
     ]
 

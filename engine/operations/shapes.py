@@ -14,12 +14,16 @@ from engine.rules.durations import rfc3339
 if TYPE_CHECKING:
     from engine.operations.apikeys import ApiKey, Created
     from engine.operations.auditing import Entry
+    from engine.operations.checkpointing import Checkpoint
     from engine.operations.health import Check
     from engine.operations.inbound import Event, SourceState
     from engine.operations.incidents import Incident
+    from engine.operations.pruning import Archives, Pruned
     from engine.operations.reading import Detail
     from engine.operations.secrets import SecretCheck, SecretInfo
     from engine.operations.vault import VaultState
+    from engine.operations.witnessing import Comparison, Signing
+    from engine.rules.canonical import ChainResult
 
 
 def stamp(at_ms: int | None) -> str | None:
@@ -289,4 +293,77 @@ def vault(found: VaultState | None) -> dict[str, Any] | None:
         "key_version": found.key_version,
         "created_at": stamp(found.created_ms),
         "rotated_at": stamp(found.rotated_ms),
+    }
+
+
+def checkpoint(found: Checkpoint) -> dict[str, Any]:
+    """Return a signed checkpoint as a witness keeps it."""
+    return found.document()
+
+
+def chain(found: ChainResult) -> dict[str, Any]:
+    """Return what verification of the audit log found."""
+    return {
+        "ok": found.ok,
+        "entries": found.entries,
+        "head_seq": found.head_seq,
+        "head_hash": found.head_hash,
+        "bad_seq": found.bad_seq,
+        "why": found.why or None,
+        "among": list(found.span) if found.span else None,
+        "checkpoints": found.checkpoints,
+        "signed_seq": found.signed_seq,
+        "confirmed": found.confirmed,
+        "note": found.note or None,
+    }
+
+
+def verification(found: ChainResult, compared: Comparison | None, archives: Archives | None) -> dict[str, Any]:
+    """Return what verification found, alone or with what a witness and the archives say."""
+    document = chain(found)
+    if compared is not None:
+        document |= {
+            "ok": compared.ok,
+            "bad_seq": compared.bad_seq,
+            "why": compared.why or None,
+            "among": list(compared.span) if compared.span else None,
+            "note": compared.note or None,
+            "witness": {
+                "seq": compared.witness_seq,
+                "entries": compared.compared,
+                "checkpoints": compared.checkpoints,
+            },
+        }
+    if archives is not None:
+        document["ok"] = document["ok"] and archives.ok
+        document["archives"] = {
+            "ok": archives.ok,
+            "files": archives.files,
+            "entries": archives.entries,
+            "why": archives.why or None,
+        }
+    return document
+
+
+def pruned(found: Pruned) -> dict[str, Any]:
+    """Return what was archived and taken from the audit log, or would be."""
+    return {
+        "dry_run": found.dry_run,
+        "entries": found.entries,
+        "first": found.first,
+        "last": found.last,
+        "before": stamp(found.before_ms),
+        "files": list(found.files),
+    }
+
+
+def signing(found: Signing) -> dict[str, Any]:
+    """Return how far the audit log is signed and where its head was sent."""
+    return {
+        "checkpoint": None if found.newest is None else checkpoint(found.newest),
+        "entries_since": found.since,
+        "witness": found.witness or None,
+        "witnessed": None
+        if found.sent is None
+        else {"at": stamp(found.sent.at_ms), "seq": found.sent.seq, "to": found.sent.to, "uid": found.sent.uid},
     }
