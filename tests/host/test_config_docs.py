@@ -41,6 +41,7 @@ def test_the_documented_example_is_valid_in_production(found: Paths) -> None:
 def test_every_variable_that_the_text_names_exists() -> None:
     named = set(re.findall(r"\bCHRONOS_[A-Z_]*[A-Z]\b", DOCS))
     others = {"CHRONOS_DATA_DIR", "CHRONOS_CONFIG_FILE", "CHRONOS_DEBUG", "CHRONOS_SECRET", "CHRONOS_SECRET_SMTP"}
+    others |= {"CHRONOS_PASSPHRASE_FILE"}
     unknown = {name for name in named - others if name.removesuffix("_FILE") not in variables()}
     assert unknown == {"CHRONOS_TARGETS_ARCHIVE"}
 

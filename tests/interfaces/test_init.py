@@ -72,8 +72,11 @@ def test_a_demo_does_not_take_over_a_configuration_of_yours(box: Box) -> None:
     assert "is there already and is no demo's" in refused.one_line
 
 
-def test_a_root_key_comes_with_a_later_version(empty: Box) -> None:
+def test_a_root_key_lies_where_init_is_told(empty: Box) -> None:
     refused = empty.chronos("init", "--root-key", "keyring")
     assert refused.code == 5
-    assert "not available in this version" in refused.one_line
+    assert "no OS keyring can be used here" in refused.one_line
+    made = empty.ok("init", "--root-key", "file", "--json").json
+    assert made["vault"]["provider"] == "file"
+    assert stat.S_IMODE((empty.data_dir / "root.key").stat().st_mode) == 0o600
     assert empty.chronos("init", "--sample").code == 2

@@ -86,7 +86,7 @@ def references(settings: Settings) -> list[str]:
     """Return every `secret:NAME` that the configuration uses, each once, sorted."""
     found = set(_strings([settings.smtp, settings.telegram, settings.sources, settings.backup, settings.schedules]))
     for target in settings.targets.values():
-        found.update(_strings(target.options))
+        found.update(_strings([target.options, [value for _, value in target.headers]]))
     return sorted(text for text in found if is_reference(text))
 
 
@@ -151,7 +151,10 @@ def _unsafe(settings: Settings) -> Iterator[Found]:
             "true is refused in production: an ad hoc address could reach your network; configure a target",
         )
     if not security["encryption_enabled"]:
-        yield ("security", "encryption_enabled"), "false is refused in production: secrets would be stored in the clear"
+        yield (
+            ("security", "encryption_enabled"),
+            "false is refused in production: the vault is off, and secrets lie about in environments and files",
+        )
     if security["pbkdf2_iterations"] < _RECOMMENDED_ITERATIONS:
         yield ("security", "pbkdf2_iterations"), f"less than {_RECOMMENDED_ITERATIONS} is refused in production"
     if smtp["tls"] == "none" and smtp["host"] and not is_loopback(smtp["host"]):

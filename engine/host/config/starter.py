@@ -5,7 +5,7 @@ from __future__ import annotations
 _TEXT = """\
 # Chronos. Every key is optional; docs/configuration.md explains them all.
 # `chronos config check` names every mistake with its line, `chronos config show --origin` what is in force and why.
-# Passwords never stand here: write secret:NAME and provide CHRONOS_SECRET_NAME, or CHRONOS_SECRET_NAME_FILE.
+# Passwords never stand here: write secret:NAME and store it by `chronos secret set NAME`, or set CHRONOS_SECRET_NAME.
 
 # production makes unsafe settings errors; development only warns.
 environment: development
@@ -18,7 +18,7 @@ environment: development
 #   port: 587
 #   tls: starttls            # implicit for port 465; none only for a relay on this machine
 #   username: ops
-#   password: secret:smtp    # CHRONOS_SECRET_SMTP
+#   password: secret:smtp    # chronos secret set smtp
 #   from: Box <ops@example.org>
 
 # Where messages go: `chronos send NAME …`.
@@ -29,7 +29,7 @@ environment: development
 #   hook:
 #     channel: webhook
 #     url: https://example.org/hook
-#     secret: secret:hook    # CHRONOS_SECRET_HOOK; signs by the Standard Webhooks scheme
+#     secret: secret:hook    # chronos secret set hook; signs by the Standard Webhooks scheme
 #     rate: 20/m
 #   archive:
 #     channel: maildir
