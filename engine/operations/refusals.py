@@ -158,7 +158,8 @@ class Refusals:
     def _say(self, lines: list[tuple[Reason, str, int]], key_id: str) -> None:
         for reason, network, count in lines:
             level = "WARNING" if reason in _FAILURES else "INFO"
-            fields = {"key": key_id} if key_id and count == 1 else {}
+            # A line that stands for several names none of their keys.
+            key = key_id or None if count == 1 else None
             self._log.event(
-                level, "request_refused", channel="security", reason=str(reason), remote=network, count=count, **fields
+                level, "request_refused", channel="security", reason=str(reason), remote=network, count=count, key=key
             )
