@@ -25,19 +25,21 @@ PAGES = (
             "Bind the keys that remain to the networks they are used from when you make them.",
         ),
         rule=(
-            "Refused keys of one network or of one key's id within an hour, more often than anybody mistypes. It "
+            "20 refused keys of one network within 10 minutes, or 5 wrong secrets for one key within 10 minutes. It "
             "counts on while it lasts; you resolve it."
         ),
-        source="OWASP ASVS 5.0, 6.3.1 and 16.3.1; NIST SP 800-63B, 5.2.2 (at most 100 failed attempts in a row)",
+        source=(
+            "OWASP ASVS 4.0.3, 2.2.1 (at most 100 failures an hour) and 5.0, 6.3.1; NIST SP 800-63B, 5.2.2; "
+            "fail2ban's default of 5 within 10 minutes"
+        ),
     ),
     Page(
         Kind.REVOKED_KEY,
         title="A revoked key was used",
         subject="the key's id",
         means=(
-            "Somebody still has a key that you revoked, with its secret. Nothing was let in. Either a program was "
-            "forgotten when the key was replaced, or the key was revoked because it leaked and whoever has it tries "
-            "it."
+            "Somebody still has a key that you revoked. Nothing was let in. Either a program was forgotten when the "
+            "key was replaced, or the key was revoked because it leaked and whoever has it tries it."
         ),
         check=(
             "'chronos key list' shows whose key it was, who made it and from where it was last used",
@@ -52,10 +54,7 @@ PAGES = (
             ),
             "Look through what the key did before: 'chronos audit list --filter actor:key:ID'.",
         ),
-        rule=(
-            "One request with a revoked key whose secret is right. A wrong secret for its id counts as a request "
-            "that proves nothing."
-        ),
+        rule="One request with the id of a revoked key and a right checksum; its secret is not looked at any more.",
         source=(
             "OWASP ASVS 5.0, 16.3.3; OWASP Secrets Management Cheat Sheet, revocation; own rule: a revoked key is a "
             "tripwire"
@@ -82,8 +81,8 @@ PAGES = (
             ),
         ),
         rule=(
-            "Wrong secrets for known ids of one network, beyond what it may try. Further ones are refused before the "
-            "key derivation until its allowance grows again."
+            "More than 5 wrong secrets a minute for ids that exist, from one network. Further ones are refused "
+            "before the key derivation until a guess is free again."
         ),
         source="NIST SP 800-63B, 5.2.2; OWASP ASVS 5.0, 6.3.1; own rule: 10 000 bogus keys run no key derivation",
     ),
@@ -98,7 +97,7 @@ PAGES = (
             "somebody who has read one of its requests."
         ),
         check=(
-            "'chronos source list' shows the source's replays, the last one and from where",
+            "'chronos source show NAME' shows the source's replays, the last one and from where",
             (
                 "'chronos log --channel security --since 24h' shows both addresses; the same as always speaks for a "
                 "defect"
@@ -140,7 +139,7 @@ PAGES = (
             "Clock skew: set the clock that is wrong; do not widen the window.",
             "None of these, from an address you do not know: close the port to it in the firewall.",
         ),
-        rule="Refused signatures of one source, again and again within an hour.",
+        rule="5 refused requests to one source within 10 minutes. It counts on while it lasts; you resolve it.",
         source="OWASP ASVS 5.0, 16.3.3; Standard Webhooks 1.0.0, signature verification",
     ),
     Page(
@@ -158,9 +157,9 @@ PAGES = (
         ),
         act=(
             "Mend the mapping under 'sources:' in the configuration, or the sender.",
-            "Then make the message: 'chronos source replay ID'.",
+            "Then make the message: 'chronos source replay NUMBER'.",
         ),
-        rule="One accepted event whose outcome is failed. It counts on with each further one.",
+        rule="One accepted event whose outcome is failed. Settled when every one that failed was replayed.",
         source="own rule: an accepted event is never dropped silently; OWASP ASVS 5.0, 16.3.4",
     ),
     Page(

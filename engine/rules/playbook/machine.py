@@ -113,8 +113,8 @@ PAGES = (
             "A locked keyring: unlock the login keyring in this session, or choose another provider.",
             "A credential or key file: put it back from where you keep it.",
             (
-                "Gone for good: the recovery kit opens the vault ('chronos secret export-recovery-kit' made it); "
-                "without it, make a new vault and set each secret again."
+                "Gone for good: the recovery kit puts it back, 'chronos secret import-recovery-kit FILE'; without "
+                "it, make a new vault and set each secret again."
             ),
         ),
         rule="The root key could not be had in two looks in a row, one a minute. Settled as soon as it is there.",
