@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict, deque
 from enum import StrEnum
+from typing import NamedTuple
 
 from engine.host.log import Log
 from engine.operations.context import Context
@@ -54,6 +55,15 @@ _FAILURES = frozenset(
         Reason.GUESSING,
     }
 )  # fmt: skip
+
+
+class _Line(NamedTuple):
+    """What the log is told. key: the id, where the line stands for one refusal; None for several."""
+
+    reason: Reason
+    network: str
+    count: int
+    key: str | None = None
 
 
 class Window:
@@ -97,9 +107,9 @@ class Refusals:
         now_ms = self._context.clock.monotonic_ms()
         with self._lock:
             self.counts[reason] += 1
-            lines = self._lines(reason, network, now_ms)
+            lines = self._lines(reason, network, key_id, now_ms)
             found = self._judged(reason, network, key_id, now_ms)
-        self._say(lines, key_id)
+        self._say(lines)
         if found:
             from engine.operations import incidents
 
@@ -129,7 +139,7 @@ class Refusals:
 
     # The log: one line a reason and network, its repeats as a number once the minute is over
 
-    def _lines(self, reason: Reason, network: str, now_ms: int) -> list[tuple[Reason, str, int]]:
+    def _lines(self, reason: Reason, network: str, key_id: str, now_ms: int) -> list[_Line]:
         lines = self._repeats() if now_ms - self._began_ms >= LOG_EVERY_MS else []
         if lines or not self._quiet:
             self._began_ms = now_ms
@@ -139,11 +149,11 @@ class Refusals:
             self._quiet[reason, network] += 1
         else:
             self._quiet[reason, network] = 0
-            lines.append((reason, network, 1))
+            lines.append(_Line(reason, network, 1, key_id or None))
         return lines
 
-    def _repeats(self) -> list[tuple[Reason, str, int]]:
-        lines = [(reason, network, count) for (reason, network), count in self._quiet.items() if count]
+    def _repeats(self) -> list[_Line]:
+        lines = [_Line(reason, network, count) for (reason, network), count in self._quiet.items() if count]
         self._quiet = {}
         return lines
 
@@ -153,13 +163,17 @@ class Refusals:
         with self._lock:
             due = at_once or now_ms - self._began_ms >= LOG_EVERY_MS
             lines = self._repeats() if due else []
-        self._say(lines, "")
+        self._say(lines)
 
-    def _say(self, lines: list[tuple[Reason, str, int]], key_id: str) -> None:
-        for reason, network, count in lines:
-            level = "WARNING" if reason in _FAILURES else "INFO"
-            # A line that stands for several names none of their keys.
-            key = key_id or None if count == 1 else None
+    def _say(self, lines: list[_Line]) -> None:
+        for line in lines:
+            level = "WARNING" if line.reason in _FAILURES else "INFO"
             self._log.event(
-                level, "request_refused", channel="security", reason=str(reason), remote=network, count=count, key=key
+                level,
+                "request_refused",
+                channel="security",
+                reason=str(line.reason),
+                remote=line.network,
+                count=line.count,
+                key=line.key,
             )

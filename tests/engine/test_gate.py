@@ -376,6 +376,16 @@ def test_a_flood_does_not_fill_the_log(door: Door) -> None:
     assert max(line["count"] for line in lines if line["remote"] == AWAY) == 1_999
 
 
+def test_a_line_of_the_log_names_the_key_of_its_own_refusal(door: Door) -> None:
+    made = door.key()
+    for _ in range(2):
+        door.refused("chr_x")
+    door.clock.advance_ms(60_000)
+    door.refused(with_secret(made.key.id, 1))
+    lines = [(fields["reason"], fields["count"], fields["key"]) for _level, _name, fields in door.log.events]
+    assert lines == [("malformed", 1, None), ("malformed", 1, None), ("wrong_secret", 1, made.key.id)]
+
+
 # Limits
 
 
