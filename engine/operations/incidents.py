@@ -220,7 +220,7 @@ def acknowledge(context: Context, number: int) -> Incident:
 
 def resolve(context: Context, number: int, note: str) -> Incident:
     """Say that it is over, and why. Raises NotFound, NotPossible where it is resolved, BadInput without a note."""
-    note = safe_line(note, _MOST_NOTE_CHARS).strip()
+    note = safe_line(note.strip(), _MOST_NOTE_CHARS)
     if not note:
         raise BadInput("a note is missing: say in a few words what it was and what was done")
     return _change(context, number, "resolved", note)
