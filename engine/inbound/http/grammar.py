@@ -5,10 +5,13 @@ from __future__ import annotations
 from engine.rules.filters import Dialect, Field, Kind
 
 # What rules/filters.py reads, piece by piece; a test has both agree on random expressions.
-_BARE = r'[^\s,"\x00-\x1f]+'
+# Python's \s spelled out: that of ECMA-262 lacks some of these and has U+FEFF besides.
+_SPACES = r"\t\n\x0b\x0c\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_NOT = rf"{_SPACES}\x00-\x1f"
+_BARE = rf'[^{_NOT},"]+'
 _QUOTED = r'"(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f]|\\[^\x00-\x08\x0b\x0c\x0e-\x1f])+"'
-_REST = r'[^\s"\x00-\x1f]*'
-_WORD = rf'(?:[^\s"\x00-\x1fA-Za-z-]{_REST}|[A-Za-z][A-Za-z_]*(?:[^\s"\x00-\x1fA-Za-z_:<>=]{_REST})?)'
+_REST = rf'[^{_NOT}"]*'
+_WORD = rf'(?:[^{_NOT}"A-Za-z-]{_REST}|[A-Za-z][A-Za-z_]*(?:[^{_NOT}"A-Za-z_:<>=]{_REST})?)'
 _ANY_OP = "(?::|>=?|<=?|=)"
 _DATE = (
     r"(?:19|20)[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
@@ -26,7 +29,7 @@ def pattern(dialect: Dialect) -> str:
     """
     terms = "|".join([_WORD, _QUOTED, *(f"{_any_case(name)}{_condition(field)}" for name, field in dialect.items())])
     term = f"-?(?:{terms})"
-    return rf"^\s*(?:{term}(?:\s+{term})*\s*)?$"
+    return rf"^[{_SPACES}]*(?:{term}(?:[{_SPACES}]+{term})*[{_SPACES}]*)?$"
 
 
 def _condition(field: Field) -> str:
