@@ -62,7 +62,7 @@ class _Line(NamedTuple):
 
     reason: Reason
     network: str
-    count: int
+    times: int
     key: str | None = None
 
 
@@ -174,6 +174,6 @@ class Refusals:
                 channel="security",
                 reason=str(line.reason),
                 remote=line.network,
-                count=line.count,
+                count=line.times,
                 key=line.key,
             )
