@@ -82,7 +82,7 @@ def receive(
     """Take an event in. Once this returns ACCEPTED it survives kill -9, and a copy of it has no effect any more.
 
     body: the raw bytes. caller: who showed an API key, for a source that asks for one.
-    DUPLICATE: known, with the same body. REPLAY: a known id with another body, or signed content that came before under
+    DUPLICATE: known, with the same body, or by an id that is part of the signed body. REPLAY: a known id with another body, or signed content that came before under
     another id. REFUSED: not proven; counted, and nothing of it was read.
     Raises NotFound for an unknown source, TryAgain when nothing could be judged or stored: the sender may come again.
     """
@@ -157,7 +157,7 @@ def _seen(tx: Tx, arrival: _Arrival) -> _Seen | None:
     """Return the event that a request repeats or misuses; None for a new one."""
     source, event_id = arrival.event.source, arrival.event.event_id
     known = store.known(tx, source, event_id)
-    if known is not None and known.body_sha256 == arrival.body_sha256:
+    if known is not None and (known.body_sha256 == arrival.body_sha256 or arrival.proof.id_in_body):
         return _Seen(known, Verdict.DUPLICATE, "")
     if known is not None:
         return _Seen(known, Verdict.REPLAY, f"the id of event {known.id} came with another body")

@@ -149,6 +149,14 @@ def test_a_known_id_with_another_body_is_a_replay(box: Box) -> None:
     assert (incident.kind, incident.subject) == (Kind.REPLAY.value, "n8n")
 
 
+def test_an_id_in_the_signed_body_is_the_event_whatever_else_changed_in_it(box: Box) -> None:
+    first = take(box, "stripe", stripe())
+    other = BODY.replace(b'"left": 3', b'"left": 2')
+    later = take(box, "stripe", stripe(other), other)
+    assert (later.verdict, later.message_uid) == (Verdict.DUPLICATE, first.message_uid)
+    assert messages(box) == 1
+
+
 @pytest.mark.parametrize("source", ["github", "byid"])
 def test_an_old_signature_under_a_new_id_is_a_replay(box: Box, source: str) -> None:
     """Neither scheme signs the id, so whoever recorded a request could send it for ever under new ones."""

@@ -31,13 +31,15 @@ class Proof(NamedTuple):
 
     event_id: the sender's identity of the event; "" when it gives none. signed_id: nobody but the sender can put
     another id on the same content. kind: what happened, in the sender's word; "" when it does not say.
-    digest: SHA-256 in hex of what the signature covers.
+    digest: SHA-256 in hex of what the signature covers. id_in_body: the id stands in the signed body, so that the
+    sender itself says of another body with this id that it is the same event.
     """
 
     event_id: str
     signed_id: bool
     kind: str
     digest: str
+    id_in_body: bool = False
 
 
 def required(request: Request, name: str) -> str:

@@ -19,7 +19,13 @@ def verify(request: Request, secrets: Sequence[str], tolerance_s: int, header: s
     judge(fits(mine, given), age, tolerance_s)
     document = parsed(request)
     event_id = identity(document.get("id"), "id in the body")
-    return Proof(event_id, signed_id=True, kind=kind_word(document.get("type")), digest=digest(covered, request.body))
+    return Proof(
+        event_id,
+        signed_id=True,
+        kind=kind_word(document.get("type")),
+        digest=digest(covered, request.body),
+        id_in_body=True,  # a repeat may count another number of deliveries that are pending
+    )
 
 
 def _parts(value: str, header: str) -> tuple[str, list[str]]:
