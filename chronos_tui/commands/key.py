@@ -55,6 +55,7 @@ def create_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def create(session: Session, given: Arguments) -> int:
+    bridge.harden()
     """Print the key alone on stdout, so that KEY=$(chronos key create …) works."""
     words = [word.strip() for several in given.scope_words for word in several.split(",") if word.strip()]
     expires_ms = None if given.expires is None else _moment(session, given.expires)
@@ -142,6 +143,7 @@ def rotate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def rotate(session: Session, given: Arguments) -> int:
+    bridge.harden()
     with session.engine() as engine:
         made = engine.api_key_rotate(given.word, overlap_ms=given.overlap_ms)
     return _print(session, made)
