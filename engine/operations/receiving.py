@@ -82,8 +82,8 @@ def receive(
     """Take an event in. Once this returns ACCEPTED it survives kill -9, and a copy of it has no effect any more.
 
     body: the raw bytes. caller: who showed an API key, for a source that asks for one.
-    DUPLICATE: known, with the same body, or by an id that is part of the signed body. REPLAY: a known id with another body, or signed content that came before under
-    another id. REFUSED: not proven; counted, and nothing of it was read.
+    DUPLICATE: known, with the same body, or by an id that is part of the signed body. REPLAY: a known id with another
+    body, or signed content that came before under another id. REFUSED: not proven; counted, and nothing of it was read.
     Raises NotFound for an unknown source, TryAgain when nothing could be judged or stored: the sender may come again.
     """
     writable(context)
