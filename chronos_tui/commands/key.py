@@ -55,8 +55,8 @@ def create_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def create(session: Session, given: Arguments) -> int:
-    bridge.harden()
     """Print the key alone on stdout, so that KEY=$(chronos key create …) works."""
+    bridge.harden()
     words = [word.strip() for several in given.scope_words for word in several.split(",") if word.strip()]
     expires_ms = None if given.expires is None else _moment(session, given.expires)
     with session.engine() as engine:
