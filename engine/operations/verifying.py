@@ -144,12 +144,12 @@ def _edges(context: Context, view: _View, proofs: Proofs, found: ChainResult, ke
     """Check both ends of a chain that is sound in itself, and what guards it."""
     bad = partial(_bad, found.entries, found.head_seq, found.head_hash)
     mark, head = view.mark, (found.head_seq, found.head_hash)
-    if mark and proofs.pruned.get(mark) != view.base:
-        return bad(mark + 1, f"entries up to {mark} are gone, and no signed entry says that they were archived")
     if view.recorded is None:
         return bad(None, "the head that is kept beside the log (counts, audit_head) was taken away")
     if view.recorded != head:
         return bad(*_head_words(view.recorded, head))
+    if mark and proofs.pruned.get(mark) != view.base:
+        return bad(mark + 1, f"entries up to {mark} are gone, and no signed entry says that they were archived")
     if kept is not None and (apart := disagreement(context, kept, mark)):
         why = f"{apart.why} (audit-head.json, which is kept beside the database)"
         return bad(apart.bad_seq, why)._replace(span=apart.span)

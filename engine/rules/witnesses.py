@@ -14,12 +14,14 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.message import EmailMessage
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput
 from engine.rules.canonical import canonical_json, entry_hash
 from engine.rules.checkpoints import Checkpoint, NoCheckpoint, find, from_document
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 _MOST_BYTES = 4 * 1024**3
 _HEADER = re.compile(rb"\A(?:From |[!-9;-~]{1,76}:[ \t])")
@@ -57,6 +59,8 @@ def read(data: bytes) -> Witness:
     checkpoints: dict[Checkpoint, None] = {}
     for text in _texts(data):
         checkpoints.update(dict.fromkeys(find(text)))
+    if not checkpoints:  # no mail, or none that can be taken apart
+        checkpoints.update(dict.fromkeys(find(data.decode("utf-8", "replace"))))
     if not checkpoints:
         raise BadInput("it holds no exported entries, no checkpoint and no witness message")
     return Witness(checkpoints=list(checkpoints))
@@ -128,16 +132,17 @@ def _is_own(entry: dict[str, Any], digest: str) -> bool:
 
 
 def _texts(data: bytes) -> Iterator[str]:
-    """Yield what a mail or a text says, decoded; at last as it stands."""
-    if _HEADER.match(data):
-        import email
-        import email.policy
+    """Yield what the parts of a mail say, decoded; nothing of what is none."""
+    if not _HEADER.match(data):
+        return
+    import email
+    import email.policy
+    from email.message import EmailMessage
 
-        message = email.message_from_bytes(data, policy=email.policy.default)
-        for part in message.walk():
-            if isinstance(part, EmailMessage) and not part.is_multipart():
-                yield from _part(part)
-    yield data.decode("utf-8", "replace")
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    for part in message.walk():
+        if isinstance(part, EmailMessage) and not part.is_multipart():
+            yield from _part(part)
 
 
 def _part(part: EmailMessage) -> Iterator[str]:
