@@ -150,6 +150,12 @@ class Showing(Intake):
 
         return situation(self.context, self.owner(), here=self.role is Role.OWNER)
 
+    def metrics(self) -> str:
+        """What the database knows, in Prometheus' text format; what only the running engine counts is at /metrics."""
+        from engine.operations import metrics
+
+        return metrics.render(metrics.of_outbox(self.context))
+
     def status(self) -> dict[str, Any]:
         """The situation in one document."""
         from engine.operations import health

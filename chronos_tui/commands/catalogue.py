@@ -49,13 +49,14 @@ NOUNS = (
     Noun("key", "key", "API keys for programs that use the HTTP API", ("create", "list", "rotate", "revoke")),
     Noun("config", "config", "the configuration", ("check", "show", "path", "set", "unset")),
     Noun("status", "status", "the situation: who delivers, what waits, what is wrong"),
+    Noun("metrics", "metrics", "figures for Prometheus: outbox, targets, holds, incidents, audit log"),
     Noun("health", "health", "every quick check, with what to do"),
     Noun("doctor", "health", "the slow checks too; --fix mends what is safe to mend"),
     Noun("log", "log", "the engine's log"),
     Noun("completion", "completion", "print the completion script of a shell"),
 )  # fmt: skip
 
-LATER = frozenset({"template", "schedule", "backup", "restore", "metrics", "exec", "ping"})
+LATER = frozenset({"template", "schedule", "backup", "restore", "exec", "ping"})
 """Verbs of the contract that a later version brings."""
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from typing import NamedTuple
 
 from engine import __version__
 from engine.errors import Sent
 from engine.model import DELIVERED
-from engine.operations import incidents
+from engine.operations import checkpointing, incidents
 from engine.operations.context import Context
 from engine.operations.situation import situation
+from engine.rules.durations import parse_time_ms
 from engine.rules.incidents import Severity
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -97,8 +99,17 @@ def of_outbox(context: Context) -> list[Family]:
             {one.value: worst[one.value] for one in Severity},
         ),
         gauge("chronos_audit_entries", "Number of the audit log's last entry.", now.audit_seq),
+        _checkpoint_age(context, now_ms),
         gauge("chronos_degraded", "1 after a write failed: nothing is taken.", now.degraded),
     ]
+
+
+def _checkpoint_age(context: Context, now_ms: int) -> Family:
+    """Without a sample before the first checkpoint: 0 would mean that one was made just now."""
+    newest = checkpointing.newest(context)
+    age_ms = None if newest is None else max(0, now_ms - parse_time_ms(newest.at, now_ms, UTC))
+    samples = () if age_ms is None else (Sample(age_ms / 1000),)
+    return Family("chronos_audit_checkpoint_age_seconds", "gauge", "Age of the audit log's newest checkpoint.", samples)
 
 
 def of_attempts(attempts: Mapping[str, int]) -> list[Family]:
