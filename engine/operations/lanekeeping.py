@@ -34,9 +34,11 @@ def room(lane: Lane, spec: TargetSpec | None, now_ms: int) -> tuple[int, int]:
     if seats == 0:
         return 0, lane.breaker.probe_ms
     if spec is not None and spec.rate is not None:
-        seats = min(seats, rate.capacity(lane.rate_tat_ms, spec.rate, now_ms))
+        # Further ahead than it is ever set: the clock was set back. The rate begins anew.
+        tat_ms = lane.rate_tat_ms if lane.rate_tat_ms <= now_ms + spec.rate.per_ms else 0
+        seats = min(seats, rate.capacity(tat_ms, spec.rate, now_ms))
         if seats == 0:
-            return 0, rate.next_ms(lane.rate_tat_ms, spec.rate, now_ms)
+            return 0, rate.next_ms(tat_ms, spec.rate, now_ms)
     return seats, now_ms
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from engine.dispatcher import HEARTBEAT_MS
 from engine.errors import Sent
-from engine.model import NewMessage, Outcome
-from engine.operations import auditing, delivering, holding
+from engine.model import NewMessage, Outcome, Rate
+from engine.operations import auditing, delivering, holding, lanekeeping
 from engine.operations.enqueue import enqueue_many
 from engine.rules.breaker import FAILURES_IN_A_ROW
 from engine.rules.decide import ABANDONED
 from engine.store import lanes
 from engine.store.lanes import Lane
 from engine.store.tx import Tx
-from tests.support import Box, opened_box, opened_desk
+from tests.support import START_MS, Box, opened_box, opened_desk, target
 
 
 def _planned(box: Box, most_bytes: int) -> list[int]:
@@ -142,3 +142,11 @@ def test_whatever_is_logged_while_a_message_is_on_the_wire_names_it(tmp_path: Pa
         desk.wait_state(message, "delivered")
 
         assert desk.log.contexts == [{"message_id": message.id, "uid": message.uid, "attempt": 1, "target": "hook"}]
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_lane_with_a_rate_waiting() -> None:
+    """Regression: a lane whose rate was used up stood still until the clock had caught up, for a month if need be."""
+    spec = target(rate=Rate(2, 60_000))
+    used_up = Lane("hook", rate_tat_ms=START_MS + 60_000)
+    assert lanekeeping.room(used_up, spec, START_MS)[0] == 0
+    assert lanekeeping.room(used_up, spec, START_MS - 30 * 86_400_000)[0] == 2
