@@ -56,9 +56,9 @@ def test_a_body_that_drips_in_is_cut_off() -> None:
 
 
 def test_empty_lines_do_not_keep_a_connection() -> None:
-    with serving(Limits(request_s=SOON_S, idle_s=SOON_S)) as running, running.connect() as client:
-        with dripping(client, b"\r\n"):
-            client.rest()
+    short = Limits(request_s=SOON_S, idle_s=SOON_S)
+    with serving(short) as running, running.connect() as client, dripping(client, b"\r\n"):
+        client.rest()
 
 
 def test_a_connection_that_says_nothing_is_closed() -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from engine.host.listening import Place
 from engine.inbound.http.limits import Limits
-from engine.inbound.http.server import Server
 from tests.inbound.serving import Client, serving
 from tests.support import PATIENCE_S
 
@@ -163,18 +162,17 @@ def test_urgent_data_does_no_harm() -> None:
 
 
 def test_who_is_being_answered_at_the_end_gets_the_answer_and_nobody_else_comes_in() -> None:
-    with serving(finish=lambda server: server.finish(PATIENCE_S)) as running:
-        with running.connect() as idle, running.connect() as busy:
-            assert idle.get().status == 200
-            busy.send("GET /held HTTP/1.1", HOST)
-            assert running.app.entered.acquire(timeout=PATIENCE_S)
-            running.server.finish(PATIENCE_S)
-            assert idle.rest() == b""  # closed at once; and from then on:
-            with pytest.raises(ConnectionRefusedError):
-                running.connect()
-            running.app.gate.set()
-            answer = busy.answer()
-            assert (answer.body, answer.headers["connection"]) == (b"at last", "close")
+    with serving() as running, running.connect() as idle, running.connect() as busy:
+        assert idle.get().status == 200
+        busy.send("GET /held HTTP/1.1", HOST)
+        assert running.app.entered.acquire(timeout=PATIENCE_S)
+        running.server.finish(PATIENCE_S)
+        assert idle.rest() == b""  # closed at once; and from then on:
+        with pytest.raises(ConnectionRefusedError):
+            running.connect()
+        running.app.gate.set()
+        answer = busy.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"at last", "close")
 
 
 def test_a_request_that_never_ends_does_not_keep_the_server() -> None:
@@ -185,16 +183,23 @@ def test_a_request_that_never_ends_does_not_keep_the_server() -> None:
         assert client.rest() == b""
 
 
+def test_half_a_request_does_not_keep_the_server_for_long() -> None:
+    with serving(finish=lambda server: server.finish(PATIENCE_S * 2)) as running, running.connect() as client:
+        assert client.get().status == 200
+        client.raw(b"POST / HTTP/1.1\r\n")
+        running.server.finish(PATIENCE_S * 2)
+        assert client.rest() == b""
+
+
 def test_a_worker_that_is_late_writes_into_no_file_of_others() -> None:
     """waitress wakes its loop by writing into a pipe; once that is closed its number is the next file's."""
-    servers: list[Server] = []
-    with serving(finish=lambda server: (servers.append(server), server.finish(0))[1]) as running:
+    with serving() as running:
         assert running.get().status == 200
-        pipe = running.server.trigger.trigger
+        server, pipe = running.server, running.server.trigger.trigger
     read, write = os.pipe()
     try:
         os.dup2(write, pipe)
-        servers[0].pull_trigger()
+        server.pull_trigger()
         os.set_blocking(read, False)
         with pytest.raises(BlockingIOError):
             os.read(read, 1)

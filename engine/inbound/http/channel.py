@@ -118,13 +118,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.request_id = f"req_{secrets.token_hex(8)}"
         if self.requests[0].error is not None:
             self._refused = True  # and what the client still sends is not read
-        self._moved_s = monotonic()
         super().service()
         self.rest()
 
     def rest(self) -> None:
         """From now on the next request is waited for."""
         self.since_s = self._rest_s = monotonic()
+
+    def write_soon(self, data: bytes) -> int:
+        """Send it, on a worker's thread; from now on the client has time to take it."""
+        if not self.total_outbufs_len:
+            self._moved_s = monotonic()
+        return int(super().write_soon(data))
 
     def _flush_some(self, do_close: bool = True) -> bool:  # noqa: FBT001, FBT002 - waitress' signature
         sent = bool(super()._flush_some(do_close=do_close))

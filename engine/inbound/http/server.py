@@ -34,6 +34,8 @@ _LOOK_S = 0.5
 
 _CALM_S = 1.0
 _LEAVE_S = 0.2
+_HALF_S = 1.0
+"""How long an end waits for the rest of a request that is still being sent: nobody was told yet that it is taken."""
 _OUT_OF_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _REFUSED_EVERY_S = 1.0
 
@@ -87,6 +89,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         self._closing = threading.Lock()
         self._closed = False
         self._give_up_s: float | None = None
+        self._hurry_s = 0.0
         self._calm_until_s = 0.0
         self._refused: Counter[int] = Counter()
         self._refused_at_s = 0.0
@@ -106,8 +109,12 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
     # The surface: any thread
 
     def finish(self, within_s: float) -> None:
-        """Accept nothing more at once, answer what has come, and let `run` return after `within_s` at the latest."""
+        """Accept nothing more at once, answer what has come, and let `run` return after `within_s` at the latest.
+
+        What is still being sent gets a second.
+        """
         self.draining = True
+        self._hurry_s = monotonic() + _HALF_S
         self._give_up_s = monotonic() + within_s
         self.pull_trigger()
 
@@ -134,7 +141,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
             self._stop_accepting()
         now_s = monotonic()
         for channel in list(self.active_channels.values()):
-            if channel.idle:
+            if channel.idle or (channel.waiting and now_s >= self._hurry_s):
                 channel.handle_close()
         return not self.active_channels or now_s >= self._give_up_s
 
