@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
 from chronos_tui import bridge
-from chronos_tui.desk import Job
 from chronos_tui.dialogs.onkept import COMMANDS as ON_KEPT
 from chronos_tui.dialogs.onkept import OnKept
 from chronos_tui.keys import TEXT, Command
@@ -75,7 +74,6 @@ class Security(OnKept):
         self._text = Text(id="security-text")
         self._known = False
         self._events: tuple[str, Sequence[bridge.Event]] = ("", ())
-        self._asking: Job | None = None
         self._offered: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -94,36 +92,16 @@ class Security(OnKept):
         """See Panel.reload."""
         everything = self.kept.everything
         self.host.desk.read("security", lambda engine: _read(engine, everything=everything), self._take, self._fail)
-        self._read_sources()
         self._read_events()
 
     def _take(self, kept: Kept) -> None:
-        old = self.kept
-        of_sources = {name: text for name, text in old.troubles.items() if name == views.SOURCES}
-        self.kept = replace(kept, sources=old.sources, wrong=old.wrong, troubles={**kept.troubles, **of_sources})
+        self.kept = replace(kept, wrong=self.kept.wrong)
         self._known = True
         self._show()
 
     def _fail(self, text: str) -> None:
         self.kept = replace(self.kept, troubles=dict.fromkeys((*views.SECTIONS, "vault"), text))
         self._known = True
-        self._show()
-
-    def _read_sources(self) -> None:
-        """On a thread of its own: whether a source's secret can be had may be for a slow keyring to say."""
-        if self._asking is None:
-            work = lambda engine, _progress: tuple(engine.sources())  # noqa: E731 - a name for the line below
-            self._asking = self.host.desk.long(work, self._take_sources, self._fail_sources)
-
-    def _take_sources(self, found: tuple[bridge.SourceState, ...]) -> None:
-        self._asking = None
-        troubles = {name: text for name, text in self.kept.troubles.items() if name != views.SOURCES}
-        self.kept = replace(self.kept, sources=found, troubles=troubles)
-        self._show()
-
-    def _fail_sources(self, text: str) -> None:
-        self._asking = None
-        self.kept = replace(self.kept, troubles={**self.kept.troubles, views.SOURCES: text})
         self._show()
 
     def _read_events(self) -> None:
@@ -321,6 +299,7 @@ def _read(engine: bridge.Engine, *, everything: bool) -> Kept:
     questions: Mapping[str, Callable[[], Any]] = {
         views.INCIDENTS: lambda: tuple(engine.incidents(everything=everything)),
         views.KEYS: lambda: tuple(engine.api_keys()),
+        views.SOURCES: lambda: tuple(engine.sources()),
         views.SECRETS: lambda: tuple(engine.secrets()),
         "vault": engine.vault,
     }

@@ -30,7 +30,7 @@ def row(one: bridge.ApiKey, now_ms: int) -> tuple[Span, ...]:
         Span(",".join(one.scopes), quiet),
         Span(bound(one), "dim"),
         Span(f"{symbol} {state}", role),
-        Span(_used(one, state, now_ms), quiet or ("warning" if state == "replaced" and one.uses else "")),
+        Span(_used(one, now_ms), quiet or ("warning" if _still(one) else "")),
     )
 
 
@@ -44,10 +44,15 @@ def bound(one: bridge.ApiKey) -> str:
     return bridge.safe_line(" ".join(parts), 200) or "anything"
 
 
-def _used(one: bridge.ApiKey, state: str, now_ms: int) -> str:
+def _still(one: bridge.ApiKey) -> bool:
+    """Whether somebody has used it since it has a successor."""
+    return one.replaced_ms is not None and one.last_used_ms is not None and one.last_used_ms >= one.replaced_ms
+
+
+def _used(one: bridge.ApiKey, now_ms: int) -> str:
     if one.last_used_ms is None:
         return "never used"
-    still = "still used " if state == "replaced" else ""
+    still = "still used " if _still(one) else ""
     origin = f" from {bridge.safe_line(one.last_used_from, 50)}" if one.last_used_from else ""
     return f"{still}{when.ago(one.last_used_ms, now_ms)}{origin}"
 
@@ -76,7 +81,7 @@ def document(one: bridge.ApiKey, others: Sequence[bridge.ApiKey], now_ms: int) -
     if one.successor:
         name = names.get(one.successor, "")
         lines.append(_field("replaced", f"by {bridge.safe_line(name, 100)} key:{bridge.safe_line(one.successor, 20)}"))
-    used = "never" if one.last_used_ms is None else f"{when.full(one.last_used_ms)}, {_used(one, '', now_ms)}"
+    used = "never" if one.last_used_ms is None else f"{when.full(one.last_used_ms)}, {_used(one, now_ms)}"
     lines += [
         _field("last used", used),
         _field("uses", times.number(one.uses)),
@@ -104,7 +109,7 @@ EMPTY: tuple[Line, ...] = (
 
 def revoking(one: bridge.ApiKey, now_ms: int) -> Preview:
     """Return what is asked before a key is revoked."""
-    used = _used(one, "", now_ms)
+    used = _used(one, now_ms)
     name = bridge.safe_line(one.name, 60)
     return Preview(
         f"Revoke {name}?",
@@ -142,7 +147,7 @@ def rotating(one: bridge.ApiKey, overlap_ms: int, now_ms: int) -> Preview:
         f"Rotate {name}?",
         (
             (Span(name, "bold"), Span(f"  key:{bridge.safe_line(one.id, 20)}  {','.join(one.scopes)}", "dim")),
-            (Span(f"last used: {_used(one, '', now_ms)}"),),
+            (Span(f"last used: {_used(one, now_ms)}"),),
             (),
             (Span("A new key of the same name, scopes and bindings is made and shown once."),),
             (Span(f"The old one works {overlap}.", "warning" if not overlap_ms else ""),),

@@ -29,10 +29,14 @@ def row(one: bridge.SourceState, now_ms: int) -> tuple[Span, ...]:
 
 def _last(one: bridge.SourceState, now_ms: int) -> str:
     if one.secret_ok is False:
-        return "its secret is missing: nothing can be verified"
+        return f"nothing can be verified: {_missing(one)}"
     if one.last_rejected_ms is None:
         return "nothing was refused"
     return f"{times.coarse(one.last_rejected_ms, now_ms)}: {bridge.safe_line(one.last_reason, 200)}"
+
+
+def _missing(one: bridge.SourceState) -> str:
+    return bridge.safe_line(f"{', '.join(one.secrets_missing)} missing; set it under Secrets", 300)
 
 
 def document(one: bridge.SourceState, events: Sequence[bridge.Event], now_ms: int) -> Document:
@@ -41,11 +45,16 @@ def document(one: bridge.SourceState, events: Sequence[bridge.Event], now_ms: in
         (Span(bridge.safe_line(one.name, 100), "title"), Span(f"  {bridge.safe_line(str(one.verify), 40)}", "dim")),
         (),
         _field("send to", f"POST {bridge.safe_line(one.path, 200)}"),
+        _field("goes to", bridge.safe_line(one.deliver, 100)),
         _field("accepted", f"{times.number(one.accepted)}; {times.number(one.duplicates)} came again, without effect"),
         _field("refused", f"{times.number(one.rejected)}, of them {times.number(one.replays)} replays"),
     ]
+    if one.failed:
+        lines.append(
+            _field("failed", f"{times.number(one.failed)} became no message: r makes one of an event", "failed")
+        )
     if one.secret_ok is not None:
-        words = "is there" if one.secret_ok else "✗ missing: nothing can be verified; set it under Secrets"
+        words = "is there" if one.secret_ok else f"✗ {_missing(one)}"
         lines.append(_field("secret", words, "" if one.secret_ok else "failed"))
     lines += [(), (Span("Refused lately", "title"), Span("   the sender is told nothing of the reason", "dim"))]
     if not one.rejections:
@@ -75,7 +84,7 @@ def event_line(one: bridge.Event, now_ms: int) -> Line:
     kind = bridge.safe_line(one.kind, 40)
     return (
         Span(f"  {one.id:>6} "),
-        Span(pad(f"{symbol} {one.outcome}", 10), role),
+        Span(pad(f"{symbol} {bridge.safe_line(one.outcome, 20)}", 10), role),
         Span(f"{times.coarse(one.received_ms, now_ms):>7}  ", "dim"),
         Span(f"{kind}  " if kind else ""),
         Span(bridge.format_size(one.size), "dim"),
@@ -114,7 +123,7 @@ EMPTY: tuple[Line, ...] = (
     (
         Span("No source is configured: nothing comes in. "),
         Span("sources:", "bold"),
-        Span(" in config.yaml names them;"),
+        Span(" of config.yaml names them."),
     ),
-    (Span("'chronos config path' tells where it is, docs/inbound.md what may stand there."),),
+    (Span("'chronos config path' says where it is; docs/inbound.md has examples."),),
 )

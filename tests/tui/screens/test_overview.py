@@ -126,7 +126,7 @@ def test_the_cursor_moves_over_the_items_of_a_box(tmp_path: Path) -> None:
             await to(rig, "audit")
             await rig.press("G")
             assert under(rig, "audit") == "1"
-            assert "▸ 55 min message.queued" in rig.screen_text()
+            assert "▸  55 min message.queued" in rig.screen_text()
             await rig.press("g")
             assert under(rig, "audit") == "14"
             await rig.press("ctrl+d", "pagedown")
@@ -142,7 +142,7 @@ def test_the_cursor_moves_over_the_items_of_a_box(tmp_path: Path) -> None:
     [
         ("outbox", ["j"], ["─ Outbox ── state:uncertain", "Invoice 2026-09"]),
         ("targets", ["j"], ["─ Outbox ── target:mail", "New sign-up"]),
-        ("audit", ["j"], ["─ Audit ─", "▸        14"]),
+        ("audit", ["j"], ["─ Audit ─", "▸  low              14"]),
     ],
 )
 def test_enter_leads_to_the_thing_and_minus_back(tmp_path: Path, box: str, keys: list[str], shown: list[str]) -> None:

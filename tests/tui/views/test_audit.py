@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from chronos_tui.views import audit
+from chronos_tui.views import audit, auditwords
 from chronos_tui.views.audit import Heading, Verified
 from chronos_tui.views.spans import line_text, width
 from engine.operations.auditing import Entry
+from engine.operations.witnessing import Sent, Signing
+from engine.rules.checkpoints import Checkpoint
 from engine.rules.durations import rfc3339
 from tests.support import START_MS
 from tests.tui.cockpit import MINUTE_MS, in_utc
@@ -55,7 +57,7 @@ def entry(action: str = "message.queued", subject: str = UID, detail: Any = None
 )
 def test_a_detail_is_said_in_words(action: str, detail: dict[str, Any], words: str) -> None:
     with in_utc():
-        assert words in audit.words(entry(action, detail=detail))
+        assert words in auditwords.words(entry(action, detail=detail))
 
 
 def test_a_row_is_coarse_where_it_is_narrow_and_exact_where_it_is_wide() -> None:
@@ -64,8 +66,51 @@ def test_a_row_is_coarse_where_it_is_narrow_and_exact_where_it_is_wide() -> None
         narrow = [cell.text for cell in audit.cells(one, START_MS + 5 * MINUTE_MS, wide=False)]
         wide = [cell.text for cell in audit.cells(one, START_MS + 5 * MINUTE_MS, wide=True)]
 
-    assert narrow == ["812", "5 min", "cli:root", "message.queued", "#8", "to ops"]
-    assert wide == ["812", "2026-09-21 14:13:20", "cli:root", "message.queued", f"#8 {UID}", "to ops"]
+    assert narrow == ["", "812", "5 min", "cli:root", "message.queued", "#8", "to ops"]
+    assert wide == ["low", "812", "2026-09-21 14:13:20", "cli:root", "message.queued", f"#8 {UID}", "to ops"]
+
+
+@pytest.mark.parametrize(
+    ("one", "mark", "word"),
+    [
+        (entry(), "", "low"),
+        (entry("key.created", detail={"scopes": ["send"]}), "·", "· medium"),
+        (entry("key.created", detail={"scopes": ["admin"]}), "!", "! high"),
+        (entry("incident.opened", detail={"severity": "critical"}), "✗", "✗ critical"),
+    ],
+)
+def test_the_risk_is_a_mark_or_a_word_and_its_rule_is_told(one: Entry, mark: str, word: str) -> None:
+    assert audit.cells(one, START_MS, wide=False)[0].text == mark
+    assert audit.cells(one, START_MS, wide=True)[0].text == word
+    assert f"risk      {word}: {one.risk.reason}" in [line_text(line) for line in audit.document(one)]
+
+
+NEWEST = Checkpoint(812, "ab" * 32, rfc3339(START_MS - 3 * 60 * MINUTE_MS), "cd" * 32, "sig", "box")
+SENT = Sent(START_MS - 5 * 60 * MINUTE_MS, 800, "me", UID)
+
+
+@pytest.mark.parametrize(
+    ("signing", "words"),
+    [
+        (
+            Signing(NEWEST, 12, 3 * 60 * MINUTE_MS, SENT, "me", vault=True),
+            "✓ signed up to 812, 3 h ago, 12 entries since; witnessed 5 h ago to me",
+        ),
+        (
+            Signing(NEWEST, 1, 60 * MINUTE_MS, None, "me", vault=True),
+            "✓ signed up to 812, 1 h ago, 1 entry since; not yet witnessed to me",
+        ),
+        (
+            Signing(NEWEST, 0, 0, None, "", vault=True),
+            "✓ signed up to 812, just now, 0 entries since; nobody else knows the head: W sends it",
+        ),
+        (Signing(None, 9, None, None, "", vault=True), "no checkpoint: the engine makes one soon; c makes one now"),
+        (Signing(None, 9, None, None, "", vault=False), "no checkpoint: there is no vault to sign with; 7 v makes one"),
+    ],
+)
+def test_one_line_says_how_far_the_log_is_signed(signing: Signing, words: str) -> None:
+    assert line_text(audit.signing(signing, START_MS, 120)).strip() == words
+    assert width(audit.signing(signing, START_MS, 80)) <= 80
 
 
 def test_a_row_stays_the_same_within_a_minute() -> None:
@@ -76,8 +121,8 @@ def test_a_row_stays_the_same_within_a_minute() -> None:
 
 
 def test_the_bad_entry_is_marked_by_a_symbol_too() -> None:
-    assert audit.cells(entry(), START_MS, wide=False, bad_seq=812)[0] == ("✗ 812", "failed")
-    assert audit.cells(entry(), START_MS, wide=False, bad_seq=811)[0] == ("812", "dim")
+    assert audit.cells(entry(), START_MS, wide=False, bad_seq=812)[1] == ("✗ 812", "failed")
+    assert audit.cells(entry(), START_MS, wide=False, bad_seq=811)[1] == ("812", "dim")
 
 
 @pytest.mark.parametrize(

@@ -203,8 +203,8 @@ def test_entries_lead_to_themselves() -> None:
             ["! the engine is Chronos 0.0.9, this cockpit 0.1.0"],
         ),
         (
-            {"incidents": (Incident(1, "target.disabled", "ops", "410 gone", "open", START_MS, START_MS, 3),)},
-            ["! target.disabled ops: 410 gone", "3 times since 14:13:20"],
+            {"incidents": (Incident(1, "target.disabled", "ops", "410 gone", "open", START_MS, START_MS, 3, "high"),)},
+            ["✗ high  A receiver said never again: ops", "3 times, last just now"],
         ),
     ],
 )
