@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import subprocess
 import sys
@@ -10,12 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.model import NewMessage
 from engine.operations import auditing, verifying
 from engine.operations.context import Context
+from engine.rules import checkpoints
+from engine.rules.canonical import canonical_json, entry_hash
 from engine.store import audit
 from engine.store.tx import Tx
+from tests.engine.tampering import opened_log
 from tests.support import START_MS, data_dir, opened_box, opened_engine
 
 _ACTIONS = ("message.queued", "hold.started", "message.delivered", "hold.ended", "message.dead")
@@ -228,18 +234,45 @@ def test_a_tail_that_is_cut_off_during_verification_is_missed(tmp_path: Path) ->
         assert "entry 2301 is missing" in found.why
 
 
-def test_the_verifier_of_the_documentation_checks_an_export_by_itself(tmp_path: Path) -> None:
+def _verdict(lines: list[str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the verifier that the documentation prints, as a stranger would."""
     page = (Path(__file__).parents[2] / "docs" / "audit-format.md").read_text(encoding="utf-8")
     program = page.partition("```python\n")[2].partition("```")[0]
+    command = [sys.executable, "-I", "-c", program, *words]
+    return subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=False)
+
+
+def test_the_verifier_of_the_documentation_checks_an_export_by_itself(tmp_path: Path) -> None:
     with opened_engine(data_dir(tmp_path)) as engine:
         for number in range(3):
             engine.enqueue(NewMessage("mail", subject=f"Grüße {number} ✓"))
         lines = list(engine.audit_export())
+    assert _verdict(lines).stdout.startswith("sound up to entry 3, head ")
+    assert _verdict(lines[1:]).stdout.startswith("sound up to entry 3")
+    assert "entry 2 was changed" in _verdict([lines[0], lines[1].replace("test:me", "test:you"), lines[2]]).stderr
+    assert "entry 2 is missing" in _verdict([lines[0], lines[2]]).stderr
 
-    def verdict(lines: list[str]) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-c", program]
-        return subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=False)
 
-    assert verdict(lines).stdout.startswith("3 entries, head ")
-    assert "entry 2 was changed" in verdict([lines[0], lines[1].replace("test:me", "test:you"), lines[2]]).stderr
-    assert "entry 2 is missing" in verdict([lines[0], lines[2]]).stderr
+def test_the_verifier_of_the_documentation_checks_signatures_and_archives(tmp_path: Path) -> None:
+    with opened_log(tmp_path, seed=3) as log:
+        log.restore()
+        lines = list(log.engine.audit_export())
+        newest = log.engine.checkpoints(limit=1)[0]
+        other = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+        assert "sound up to entry" in _verdict(lines, newest.key).stdout
+        assert "signed with another key" in _verdict(lines, other.public_key().public_bytes_raw().hex()).stderr
+
+        forged = other.sign(checkpoints.statement(newest.seq, newest.hash, newest.at))
+        entry = json.loads(lines[newest.seq])
+        entry["detail"]["signature"] = base64.b64encode(forged).decode()
+        del entry["hash"]
+        entry["hash"] = entry_hash(canonical_json(entry))
+        assert f"the signature of the checkpoint over entry {newest.seq} does not fit" in (
+            _verdict([*lines[: newest.seq], json.dumps(entry)]).stderr
+        )
+
+        done = log.engine.audit_prune(keep_ms=-1)
+        archive = gzip.decompress((log.engine.paths.data_dir / "audit-archive" / done.files[0]).read_bytes()).decode()
+        assert f"sound up to entry {done.last}" in _verdict(archive.splitlines(), newest.key).stdout
+        assert "was changed" in _verdict(archive.replace('"audit"', '"audix"', 1).splitlines()).stderr
+        assert "signed over another log" in _verdict(archive.splitlines()[:-2] + archive.splitlines()[-1:]).stderr
