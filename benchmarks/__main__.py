@@ -11,7 +11,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import claiming, cockpit, enqueueing, gatekeeping, listing, machine, mails, programs, truth, webhooks
+from benchmarks import (
+    api,
+    claiming,
+    cockpit,
+    enqueueing,
+    gatekeeping,
+    listing,
+    machine,
+    mails,
+    programs,
+    truth,
+    webhooks,
+)
 from benchmarks.measure import Bench, Row
 from engine.errors import ChronosError
 
@@ -30,6 +42,7 @@ ROWS: dict[str, tuple[Measure, ...]] = {
     "list": (listing.pages, listing.free_text),
     "webhook": (webhooks.fast_sink, webhooks.slow_sink),
     "mail": (mails.starttls,),
+    "http": (api.posting, api.keys),
     "audit": (truth.verification,),
     "sync": (truth.syncs,),
     "key": (gatekeeping.keys,),
