@@ -134,3 +134,14 @@ _DETAILS = st.dictionaries(
 def test_no_entry_has_a_level_that_the_search_left_out(action: str, detail: dict[str, Any]) -> None:
     """However odd the detail: somebody who tampers with the log must not make its reader fail."""
     assert risk.assess(action, detail).level in risk.levels_of(action)
+
+
+def test_the_document_has_every_rule() -> None:
+    text = (ENGINE.parent / "docs" / "audit-format.md").read_text(encoding="utf-8")
+    rows = text.partition("\n## Risk\n")[2].split("\n## ")[0].splitlines()
+    assert [row for row in rows if row.startswith("| `")] == [_row(rule) for rule in risk.RULES]
+
+
+def _row(rule: risk.Rule) -> str:
+    names = " ".join(f"`{name}{'*' if name.endswith('.') else ''}`" for name in rule.actions)
+    return f"| {names} | {rule.when} | {rule.level.value} | {rule.reason} |"
