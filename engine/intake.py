@@ -39,7 +39,6 @@ class Intake:
         self.paths = with_database(paths, settings.database["url"])
         self._env = env
         self._log = log
-        self._on_secret = on_secret
         self._changing = threading.RLock()
         """Held while this process begins or ceases to deliver; a cockpit asks for both from different threads."""
         self._lock = EngineLock(self.paths.engine_lock)
