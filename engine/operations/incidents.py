@@ -82,6 +82,13 @@ def settle(tx: Tx, context: Context, kind: Kind, subject: str, note: str) -> boo
     return True
 
 
+def clear(context: Context, kind: Kind, subject: str, note: str) -> bool:
+    """Settle in a transaction of its own; where there is nothing to settle it writes nothing."""
+    if context.read_only or context.database.read(lambda tx: store.active(tx, kind, _subject(subject))) is None:
+        return False
+    return context.database.write(lambda tx: settle(tx, context, kind, subject, note))
+
+
 def said(detail: str) -> str:
     """Return a detail as it is stored: one printable line."""
     return safe_line(detail, _MOST_DETAIL_CHARS)

@@ -90,6 +90,9 @@ def after_attempt(tx: Tx, context: Context, lane: Lane, message: Message, outcom
 def _after_answer(tx: Tx, context: Context, lane: Lane, message: Message, now_ms: int, *, accepted: bool) -> Lane:
     """The target is there. accepted: and took the message, which alone counts as a success of its own."""
     success_ms = now_ms if accepted else lane.last_success_ms
+    if accepted and lane.last_failure_ms is not None and (lane.last_success_ms or 0) <= lane.last_failure_ms:
+        # By the failure and not by the breaker, which a target may be without.
+        incidents.settle(tx, context, Kind.TARGET_MISCONFIGURED, lane.lane, f"{message.uid} was accepted")
     calm = lane.breaker.state == BreakerState.CLOSED
     if calm and not lane.breaker.failures_in_row and not lane.breaker.window_failed:
         if lane.last_success_ms is not None and 0 <= now_ms - lane.last_success_ms < _NOTE_SUCCESS_MS:

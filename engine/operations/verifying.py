@@ -23,21 +23,32 @@ _OURS = b'{"action":"audit.'
 
 
 def verify(context: Context, progress: Progress | None = None, *, former: Sequence[str] = ()) -> ChainResult:
+    """Prove the log as `examine` does, and report what is found as an incident. Nothing else is written."""
+    found = examine(context, progress, former=former)
+    if not found.ok:
+        report(context, found.why)
+    return found
+
+
+def report(context: Context, why: str) -> None:
+    """Make an incident of it, where anything may be written."""
+    if not context.read_only:
+        from engine.operations import incidents
+
+        incidents.report(context, Kind.AUDIT_BROKEN, "audit", why)
+
+
+def examine(context: Context, progress: Progress | None = None, *, former: Sequence[str] = ()) -> ChainResult:
     """Prove the log from the first entry kept to the head, in slices: the chain, the signed checkpoints in it, the head
     that is recorded beside it, the newest checkpoint that is kept outside, what was pruned, and the table's guards.
 
     progress: told how many entries of how many were checked, every SLICE of them and at the end. What it raises ends
     the verification and is passed on. former: public keys of a lost vault, which the caller vouches for.
-    What is found is reported as an incident; nothing else is written.
     """
     for _ in range(_TRIES):
         found, pruned_meanwhile = _verified(context, progress, former)
         if found.ok or not pruned_meanwhile:
             break
-    if not found.ok and not context.read_only:
-        from engine.operations import incidents
-
-        incidents.report(context, Kind.AUDIT_BROKEN, "audit", found.why)
     return found
 
 

@@ -377,7 +377,18 @@ def test_a_failed_login_raises_tells_and_settles(tmp_path: Path) -> None:
         again = [one for one in box.claim() if one.taken.id == message.id]
         box.finish(again[0])
         assert incidents.listing(box.context) == []
-        assert box.database.read(lambda tx: store.newest(tx, 1))[0].note.endswith("was answered")
+        assert box.database.read(lambda tx: store.newest(tx, 1))[0].note.endswith("was accepted")
+
+
+def test_a_target_without_a_breaker_settles_too(tmp_path: Path) -> None:
+    """Regression: what settled it was the breaker closing, and such a target has none."""
+    with opened_box(tmp_path, settings({"hook": target("hook", breaker=False)})) as box:
+        box.put()
+        box.finish(box.claim()[0], Sent.MISCONFIGURED, detail="401 no")
+        assert only(box).kind == "target.misconfigured"
+        box.clock.advance_ms(DAY_MS)
+        box.finish(box.claim()[0])
+        assert incidents.listing(box.context) == []
 
 
 def test_a_context_without_a_machine_is_enough(tmp_path: Path) -> None:
