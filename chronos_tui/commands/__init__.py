@@ -102,4 +102,5 @@ def _unknown(name: str) -> bridge.ChronosError:
 def _unknown_second(noun: catalogue.Noun, word: str) -> bridge.ChronosError:
     meant = bridge.suggest(word, noun.verbs)
     hint = f"did you mean {meant}?" if meant else f"there are {', '.join(noun.verbs)}"
-    return bridge.BadInput(f"{noun.name}: there is no {word!r:.60}; {hint}")
+    called = "such verb" if noun.name in catalogue.HUSHED else f"{word!r:.60}"
+    return bridge.BadInput(f"{noun.name}: there is no {called}; {hint}")

@@ -59,6 +59,9 @@ NOUNS = (
 LATER = frozenset({"template", "schedule", "backup", "restore", "exec", "ping"})
 """Verbs of the contract that a later version brings."""
 
+HUSHED = frozenset({"init", "key", "secret"})
+"""Nouns that are about secrets: a word that is out of place there may be one, and no error repeats it."""
+
 
 def noun(name: str) -> Noun | None:
     """Return the noun of that name."""

@@ -7,31 +7,41 @@ built, and common options mean the same before and after the verb.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from chronos_tui import bridge
+from chronos_tui.commands import catalogue
 from chronos_tui.commands.session import Session
 
 Arguments = argparse.Namespace
 COMMON_WITH_VALUE = ("--data-dir", "--config")
 COMMON_FLAGS = ("--json", "--quiet", "--no-color")
+_CHOICE = re.compile(r"invalid choice: .*(?= \(choose from )", re.DOTALL)
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises BadInput where argparse would print its usage and leave."""
+    """Raises BadInput where argparse would print its usage and leave.
+
+    hushed: of a verb that is about secrets; a word that is out of place there may be one and is not repeated.
+    """
+
+    hushed = False
 
     def error(self, message: str) -> NoReturn:
-        raise bridge.BadInput(f"{self._in_our_words(message)}; see '{self.prog} --help'")
+        # Without its context: argparse's own error repeats words that ours may leave out.
+        raise bridge.BadInput(f"{self._in_our_words(message)}; see '{self.prog} --help'") from None
 
     def _in_our_words(self, message: str) -> str:
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown == message:
-            return message
+            return _CHOICE.sub("invalid choice", message) if self.hushed else message
         word = unknown.split(maxsplit=1)[0]
         if not word.startswith("-"):
-            return f"unexpected word {word!r:.60}"
-        meant = bridge.suggest(word.partition("=")[0], list(self._option_string_actions))
+            return "there is a word too many" if self.hushed else f"unexpected word {word!r:.60}"
+        word = word.partition("=")[0]
+        meant = bridge.suggest(word, list(self._option_string_actions))
         return f"unknown option {word[:60]}" + (f"; did you mean {meant}?" if meant else "")
 
 
@@ -119,6 +129,7 @@ def parser_for(verb: Verb) -> Parser:
         allow_abbrev=False,
         add_help=False,
     )
+    parser.hushed = verb.name.partition(" ")[0] in catalogue.HUSHED
     fill(parser, verb)
     return parser
 

@@ -50,13 +50,18 @@ def open_text(app: App[Any], text: str, env: Mapping[str, str], leaving: Callabl
         file.write_text(text, encoding="utf-8")
         with app.suspend():
             # Nothing of the message is in the command: the file's name is ours.
-            _run([*words, str(file)], {**env, "LESSSECURE": "1"}, leaving)
+            _run([*words, str(file)], {**_without_secrets(env), "LESSSECURE": "1"}, leaving)
     except SuspendNotSupported as error:
         raise bridge.NotPossible("this terminal cannot be lent to another program") from error
     except OSError as error:
         raise bridge.NotPossible(f"cannot start {bridge.safe_line(words[0], 60)}: {error.strerror}") from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a program that is not ours: every process of this user can read what it gets."""
+    return {name: value for name, value in env.items() if not name.startswith("CHRONOS_SECRET_")}
 
 
 def _run(words: list[str], env: Mapping[str, str], leaving: Callable[[], bool]) -> None:

@@ -44,7 +44,7 @@ def _load_buffer(tmux: str, text: str, env: Mapping[str, str]) -> None:
         subprocess.run(  # noqa: S603 - a fixed command, found by PATH
             [tmux, "load-buffer", "-w", "-"],
             input=text.encode("utf-8", "replace"),
-            env=dict(env),
+            env={name: value for name, value in env.items() if not name.startswith("CHRONOS_SECRET_")},
             check=True,
             capture_output=True,
             timeout=_TMUX_S,

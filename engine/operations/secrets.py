@@ -79,10 +79,12 @@ def set_secret(context: Context, name: str, value: str) -> SecretInfo:
 def delete_secret(context: Context, name: str) -> None:
     """Forget a secret. Raises NotFound."""
     writable(context)
+    # What is no name may be a value that was given at the wrong place: it is not repeated.
+    called = repr(name) if secrets_env.is_reference(f"secret:{name}") else "of that name"
 
     def work(tx: Tx) -> None:
         if name.startswith(".") or not store.delete(tx, name):
-            raise NotFound(f"the vault holds no secret {name[:80]!r}; 'chronos secret list' shows them")
+            raise NotFound(f"the vault holds no secret {called}; 'chronos secret list' shows them")
         audit.append(tx, context.clock.now_ms(), context.actor, _DELETED, f"secret:{name}", {})
 
     context.database.write(work)
@@ -204,9 +206,10 @@ def _environment_check(context: Context, name: str) -> SecretCheck:
 
 
 def _check_name(name: str) -> None:
+    """Refuse what is no name, without repeating it: it may be a value that was given at the wrong place."""
     if not secrets_env.is_reference(f"secret:{name}"):
         raise BadInput(
-            f"{name[:80]!r} is no name for a secret: letters, digits, - _ . (not first or last), at most 64 characters"
+            "this is no name for a secret: letters, digits, - _ . (not first or last), at most 64 characters"
         )
 
 

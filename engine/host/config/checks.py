@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ RESERVED_CHANNELS = ("telegram", "n8n")
 Found = tuple[tuple[str, ...], str]
 """A key path and what is wrong there."""
 
+_LOGIN = re.compile(r"(?i)authorization|cookie|token|secret|password|api-?key")
 _RECOMMENDED_ITERATIONS = 600_000
 """OWASP's Password Storage Cheat Sheet for PBKDF2-HMAC-SHA256, 2023."""
 
@@ -172,8 +174,8 @@ def _not_deliverable(settings: Settings) -> Iterator[Found]:
                 ("targets", name),
                 f"channel {target.channel}: not available in this version; messages to it are refused",
             )
-        if any(header.lower() in {"authorization", "cookie", "proxy-authorization"} for header, _ in target.headers):
-            yield ("targets", name, "headers"), "a login in plain text; whoever reads the configuration reads it too"
+        if any(_LOGIN.search(header) and not is_reference(text) for header, text in target.headers):
+            yield ("targets", name, "headers"), "a login in plain text; write secret:NAME instead"
         yield from _plain_http(name, target)
     if mail_needed and not settings.smtp["host"] and not settings.demo["sink"]:
         yield ("smtp", "host"), "not set, and targets use e-mail; set smtp.host or CHRONOS_SMTP_HOST"
