@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-from engine.errors import BadInput, ChronosError, NotFound, NotPossible
+from engine.errors import BadInput, ChronosError, NotFound, NotPossible, TryAgain
 from engine.operations import alerting
 from engine.operations.context import Context, writable
 from engine.rules.incidents import MANY, MOST_SUBJECTS, SEVERITIES, Kind, Severity, worse
@@ -83,10 +83,16 @@ def settle(tx: Tx, context: Context, kind: Kind, subject: str, note: str) -> boo
 
 
 def clear(context: Context, kind: Kind, subject: str, note: str) -> bool:
-    """Settle in a transaction of its own; where there is nothing to settle it writes nothing."""
+    """Settle in a transaction of its own, the counterpart of `report`: writes nothing where there is nothing, and never
+    raises what the database says; the next look settles it then.
+    """
     if context.read_only or context.database.read(lambda tx: store.active(tx, kind, _subject(subject))) is None:
         return False
-    return context.database.write(lambda tx: settle(tx, context, kind, subject, note))
+    try:
+        return context.database.write(lambda tx: settle(tx, context, kind, subject, note))
+    except TryAgain as error:
+        context.log.event("WARNING", "incident_not_settled", channel="security", kind=kind.value, reason=str(error))
+        return False
 
 
 def said(detail: str) -> str:

@@ -23,10 +23,14 @@ _OURS = b'{"action":"audit.'
 
 
 def verify(context: Context, progress: Progress | None = None, *, former: Sequence[str] = ()) -> ChainResult:
-    """Prove the log as `examine` does, and report what is found as an incident. Nothing else is written."""
+    """Prove the log as `examine` does; make an incident of what is found, or end it. Nothing else is written."""
     found = examine(context, progress, former=former)
     if not found.ok:
         report(context, found.why)
+    else:
+        from engine.operations import incidents
+
+        incidents.clear(context, Kind.AUDIT_BROKEN, "audit", "the whole log was verified and is what was written")
     return found
 
 

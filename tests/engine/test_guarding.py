@@ -401,6 +401,14 @@ def test_a_tampered_log_is_found_and_named(engine: Engine, clock: FakeClock) -> 
     assert entry.detail["ok"] is False
 
 
+def test_a_verification_that_finds_nothing_ends_the_incident(engine: Engine) -> None:
+    _grow(engine)
+    incidents.report(engine.context, Kind.AUDIT_BROKEN, "audit", "entry 3 was changed")
+    assert engine.audit_verify().ok
+    assert found(engine) == []
+    assert notes(engine) == ["the whole log was verified and is what was written"]
+
+
 def test_a_clock_set_back_does_not_put_off_the_verification(engine: Engine, clock: FakeClock) -> None:
     _grow(engine)
     later(engine, clock, guarding.audit_log, DAY_MS)
