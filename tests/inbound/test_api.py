@@ -235,12 +235,12 @@ def test_a_request_is_one_line_of_the_log(api: Api) -> None:
 
     level, name, fields = api.log.events[-1]
     assert (level, name) == ("INFO", "request")
-    assert {key: fields[key] for key in ("request", "method", "route", "status", "key", "remote", "bytes")} == {
+    assert {key: fields[key] for key in ("request", "method", "route", "status", "caller", "remote", "bytes")} == {
         "request": answer.headers["x-request-id"],
         "method": "GET",
         "route": "/v1/messages",
         "status": 200,
-        "key": api.texts()[0],
+        "caller": api.texts()[0],
         "remote": REMOTE,
         "bytes": len(answer.content),
     }

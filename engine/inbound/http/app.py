@@ -13,7 +13,7 @@ from engine.errors import ChronosError
 from engine.host.log import Log
 from engine.inbound.http import openapi, problems, reading
 from engine.inbound.http.calls import Call, Desk, Reply
-from engine.inbound.http.counting import Counts
+from engine.inbound.http.counting import Counts, ids
 from engine.inbound.http.events import Inbound
 from engine.inbound.http.problems import Problem
 from engine.inbound.http.routes import INBOUND, Route, table
@@ -140,10 +140,11 @@ class Reception:
         self._desk = desk
         self._log = log
         self._allowed = allowed
+        self._ids = ids(desk.context.entropy)
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         context = self._desk.context
-        req.context.id = str(req.env.get("chronos.request") or "req_" + context.entropy(8).hex())
+        req.context.id = str(req.env.get("chronos.request") or self._ids())
         req.context.begun_ms = context.clock.monotonic_ms()
 
     def process_resource(
@@ -165,7 +166,10 @@ class Reception:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, _resource: object, *_succeeded: bool
     ) -> None:
-        """Add what every answer has, count it, and log it: never a body, never a query."""
+        """Add what every answer has, count it, and log it: never a body, never a query.
+
+        The key's id stands under `caller`: a line with the word "key" in it is searched for secrets at length (0.1 ms).
+        """
         request_id = _request_id(req)
         resp.set_headers(_SAFE_HEADERS)
         resp.set_header("X-Request-Id", request_id)
@@ -185,7 +189,7 @@ class Reception:
             route=route,
             status=status,
             took_ms=took_ms,
-            key=None if caller is None else caller.key.id,
+            caller=None if caller is None else caller.key.id,
             remote=remote_of(req),
             bytes=len(resp.render_body() or b""),
         )

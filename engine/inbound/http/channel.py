@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -115,7 +114,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer one request, on a worker's thread."""
-        self.request_id = f"req_{secrets.token_hex(8)}"
+        self.request_id = self.server.ids()
         if self.requests[0].error is not None:
             self._refused = True  # and what the client still sends is not read
         super().service()

@@ -1,11 +1,21 @@
-"""Counts requests by route and status, and the time they took, for /metrics. In memory; thread-safe."""
+"""Counts requests by route and status, and the time they took, and numbers them. In memory; thread-safe."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+
+def ids(entropy: Callable[[int], bytes]) -> Callable[[], str]:
+    """Return what makes a new request's id: 48 random bits of this process's, and a count.
+
+    Random bytes for each request would be a system call for each.
+    """
+    own, numbers = entropy(6).hex(), itertools.count(1)
+    return lambda: f"req_{own}{next(numbers):06x}"
 
 
 class Seen(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import threading
@@ -21,6 +22,7 @@ from engine.host.listening import BACKLOG, Listener
 from engine.host.log import Log
 from engine.inbound.http import incoming
 from engine.inbound.http.channel import Channel
+from engine.inbound.http.counting import ids
 from engine.inbound.http.limits import Budget, Limits
 from engine.inbound.http.remote import UNIX
 
@@ -82,6 +84,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         self.limits = limits
         self.tls = tls
         self.trusted_proxies = trusted_proxies
+        self.ids = ids(os.urandom)
         self.draining = False
         self.budget = Budget(limits.budget_bytes)
         self._log = log
