@@ -87,6 +87,7 @@ def test_curl_and_openssl_speak_with_it(place: Place) -> None:
 def test_what_one_record_carries_is_all_answered(place: Place, version: ssl.TLSVersion) -> None:
     """Several requests decrypted at once: the system does not say that there is more to read."""
     with serving(tls=place.context()) as running, secure(running, place, most=version) as client:
+        running.server.adj.recv_bytes = 500
         one = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n"
         client.raw(b"".join(one + b"%03d" % number for number in range(200)))
         assert [client.answer().body for _ in range(200)] == [b"%03d" % number for number in range(200)]
