@@ -193,7 +193,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         elif self.request is None:
             if now_s - self._rest_s > (limits.idle_s if self.served else limits.request_s):
                 self.handle_close()
-        elif now_s - self.since_s > limits.request_s or now_s - self._rest_s > limits.idle_s + limits.request_s:
+        elif now_s - self.since_s > limits.request_s:
             self._give_up()
 
     def _give_up(self) -> None:
