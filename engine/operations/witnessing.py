@@ -177,7 +177,7 @@ def compare(
     Raises BadInput when `data` is no witness at all.
     """
     seen = witnesses.read(data)
-    chain = verifying.verify(context, progress, former=former)
+    chain = verifying.examine(context, progress, former=former)
     mark, head = context.database.read(lambda tx: (audit.pruned_seq(tx), audit.head(tx)[0]))
     notes = [chain.note] if chain.note else []
     found = _entries(context, seen, mark, head)
@@ -198,7 +198,11 @@ def compare(
         span=found.span,
         note="; ".join(notes),
     )
-    return result if chain.ok else _with_chain(result, chain)
+    result = result if chain.ok else _with_chain(result, chain)
+    if not chain.ok or result.bad_seq is not None:
+        # Not before: the report is an entry itself. A file that is no genuine witness of this log accuses nobody.
+        verifying.report(context, result.why)
+    return result
 
 
 def _with_chain(found: Comparison, chain: ChainResult) -> Comparison:
