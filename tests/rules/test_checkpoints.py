@@ -306,6 +306,7 @@ def _forwarded(data: bytes) -> bytes:
         _forwarded(_mail(MESSAGE, encoding="quoted-printable")),
         b"From someone Mon Nov 23 18:00:00 2026\n" + _mail(MESSAGE),
     ],
+    ids=lambda data: f"{len(data)} bytes",  # a mail's boundaries are random, and every worker must know the same tests
 )
 def test_a_witness_message_is_read_after_any_transport(data: bytes) -> None:
     assert witnesses.read(data).checkpoints == [made()]
