@@ -124,6 +124,21 @@ def test_when_everybody_is_being_answered_the_next_is_told_to_come_again() -> No
         assert answer.headers["retry-after"] == "5"
 
 
+def test_no_more_are_answered_at_once_than_there_are_workers_and_a_worker_begins_when_needed() -> None:
+    with serving(Limits(threads=2)) as running, ExitStack() as stack:
+        workers = running.server.task_dispatcher
+        assert len(workers.threads) == 0
+        clients = [stack.enter_context(running.connect()).send("GET /held HTTP/1.1", HOST) for _ in range(5)]
+        for _ in range(2):
+            assert running.app.entered.acquire(timeout=PATIENCE_S)
+        while len(workers.queue) < 3:
+            threading.Event().wait(0.01)
+        assert len(workers.threads) == 2
+        assert not running.app.entered.acquire(blocking=False)
+        running.app.gate.set()
+        assert [client.answer().body for client in clients] == [b"at last"] * 5
+
+
 def test_big_bodies_share_a_budget_that_small_ones_do_not_need() -> None:
     limits = Limits(max_body_bytes=1_000_000, small_bytes=1_000, body_budget_bytes=1_000_000)
     with serving(limits) as running, running.connect() as first, running.connect() as second:

@@ -43,7 +43,14 @@ _REFUSED_EVERY_S = 1.0
 
 
 class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Workers by name. Their queue holds at most one task a connection, so the connections bound it."""
+    """Workers, each begun when it is first needed. Their queue holds at most one task a connection, so the connections
+    bound it.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._over = False
 
     def start_new_thread(self, target: Callable[[int], None], thread_no: int) -> None:
         threading.Thread(target=target, name=f"http-{thread_no}", args=(thread_no,), daemon=True).start()
@@ -51,14 +58,24 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     def add_task(self, task: Any) -> None:
         """Queue it, without a line in the log for each that waits a moment."""
         with self.lock:
+            if self._over:
+                return
             self.queue.append(task)
+            idle = len(self.threads) - self.active_count
+            if len(self.queue) > idle and len(self.threads) < self._most:
+                number = len(self.threads)
+                self.threads.add(number)
+                self.active_count += 1
+                self.start_new_thread(self.handler_thread, number)
             self.queue_cv.notify()
 
     def end(self, within_s: float) -> None:
         """Begin nothing more, and wait a moment for what runs."""
+        with self.lock:
+            self._over = True
+            self.queue.clear()
         self.set_thread_count(0)
         with self.lock:
-            self.queue.clear()
             self.thread_exit_cv.wait_for(lambda: not self.threads, within_s)
 
 
@@ -97,13 +114,11 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         self._refused: Counter[int] = Counter()
         self._refused_at_s = 0.0
         self.channel_class = _channel_class(secure=tls is not None)
-        workers = _Dispatcher()
-        workers.set_thread_count(limits.threads)
         super().__init__(
             application,
             map={},
             _sock=listener.socket,
-            dispatcher=workers,
+            dispatcher=_Dispatcher(limits.threads),
             adj=_adjustments(listener.socket, limits, self.budget, secure=tls is not None),
             sockinfo=(listener.socket.family, socket.SOCK_STREAM, 0, None),
             bind_socket=False,
