@@ -17,6 +17,9 @@ from chronos_tui.widgets.panel import Host
 
 _SAME, _OPEN = "same", "open"
 
+Places = Mapping[str, str | None]
+"""Why a root key cannot be kept in each place on this machine; None: it can."""
+
 
 def store(host: Host, state: bridge.VaultState | None, name: str = "") -> None:
     """Ask for a secret, twice, and seal it; where there is no vault yet, make one first."""
@@ -98,10 +101,12 @@ def vault(host: Host, state: bridge.VaultState | None, kept: int) -> None:
         change_root(host, state, kept)
 
 
-def make_vault(host: Host, then: Callable[[bridge.VaultState], None], trouble: str = "") -> None:
-    """Let a place for the root key be chosen and make the vault. trouble: why the place before could not be used."""
+def make_vault(host: Host, then: Callable[[bridge.VaultState], None]) -> None:
+    """Let a place for the root key be chosen and make the vault."""
 
-    def ask(places: Mapping[str, str | None]) -> None:
+    def ask(places: Places, trouble: str = "") -> None:
+        again = partial(ask, places)
+
         def chosen(place: str | None) -> None:
             if place and (why := places[place]) is not None:
                 again(why)
@@ -109,9 +114,8 @@ def make_vault(host: Host, then: Callable[[bridge.VaultState], None], trouble: s
                 _with_place(host, bridge.Provider(place), make, done, again, "Make the vault")
 
         choices = [_place(place, why) for place, why in places.items()]
-        host.push_screen(
-            Choose("Where shall the root key be kept?", choices, about=_about(views.MAKING, trouble)), chosen
-        )
+        title = "Where shall the root key be kept?"
+        host.push_screen(Choose(title, choices, about=_about(views.MAKING, trouble)), chosen)
 
     def make(engine: bridge.Engine, provider: bridge.Provider, passphrase: str | None) -> bridge.VaultState:
         return engine.vault_create(provider, passphrase=passphrase)
@@ -120,23 +124,22 @@ def make_vault(host: Host, then: Callable[[bridge.VaultState], None], trouble: s
         host.say(f"the vault is made; root key: {bridge.safe_line(state.words, 60)}")
         then(state)
 
-    def again(text: str) -> None:
-        make_vault(host, then, text)
-
     _ask_places(host, ask)
 
 
-def change_root(host: Host, state: bridge.VaultState, kept: int, trouble: str = "") -> None:
+def change_root(host: Host, state: bridge.VaultState, kept: int) -> None:
     """Let a place for the new root key be chosen, say what happens, have the box's name typed, change it."""
 
-    def ask(places: Mapping[str, str | None]) -> None:
+    def ask(places: Places, trouble: str = "") -> None:
+        again = partial(ask, places)
+
         def chosen(place: str | None) -> None:
             if place == _OPEN:
                 _open(host)
             elif place and (why := places.get(place)) is not None:
                 again(why)
             elif place:
-                act(state.provider if place == _SAME else bridge.Provider(place))
+                act(state.provider if place == _SAME else bridge.Provider(place), again)
 
         here = [Choice("s", _SAME, f"the same place: {bridge.safe_line(state.words, 40)}")]
         others = [_place(place, why) for place, why in places.items() if place != state.provider.value]
@@ -144,7 +147,7 @@ def change_root(host: Host, state: bridge.VaultState, kept: int, trouble: str = 
         question = Choose("A new root key; keep it in …", [*here, *others, *opens], about=_about((), trouble))
         host.push_screen(question, chosen)
 
-    def act(provider: bridge.Provider) -> None:
+    def act(provider: bridge.Provider, again: Failed) -> None:
         words = "" if provider == state.provider else views.PLACES[provider.value][0]
         plan = views.rotating(state, kept, host.desk.engine.settings.instance, host.now_ms(), words)
         turn = partial(_with_place, host, provider, change, done, again, "Change the root key")
@@ -155,9 +158,6 @@ def change_root(host: Host, state: bridge.VaultState, kept: int, trouble: str = 
 
     def done(changed: bridge.VaultState) -> None:
         host.say(f"the root key is changed: {bridge.safe_line(changed.words, 60)}; make a new recovery kit")
-
-    def again(text: str) -> None:
-        change_root(host, state, kept, text)
 
     locked = state.provider == bridge.Provider.PASSPHRASE
     _ask_places(host, ask)
@@ -178,7 +178,7 @@ def _open(host: Host) -> None:
     host.push_screen(question, done)
 
 
-def _ask_places(host: Host, ask: Callable[[Mapping[str, str | None]], None]) -> None:
+def _ask_places(host: Host, ask: Callable[[Places], None]) -> None:
     """Find out why each place cannot be used on this machine (None: it can), on a thread of its own: a keyring may take
     its time.
     """

@@ -122,7 +122,7 @@ class Unseen(Dialog[Any]):
         elif self._twice and not self._again.length:
             self._again.focus()
         elif self._twice and not self._typed.same_as(self._again):
-            self._again.clear()
+            self._again.forget()
             self._again.focus()
             self._say(f"the two are not the same; type the {self._what} once more")
         else:
@@ -148,8 +148,8 @@ class Unseen(Dialog[Any]):
         self._note.show((Span(f"✗ {text}", "failed"),))
 
     def _forget(self) -> None:
-        self._typed.clear()
-        self._again.clear()
+        self._typed.forget()
+        self._again.forget()
 
     def action_next(self) -> None:
         """The next field."""

@@ -237,7 +237,7 @@ class Security(OnKept):
     def restore(self, saved: dict[str, Any]) -> None:
         """See Panel.restore."""
         if saved.get("section") in views.SECTIONS:
-            self._sections.present = saved["section"]
+            self._sections.look_at(saved["section"])
 
     def slash(self) -> Prompt | None:
         """In what is open, what to search for."""
@@ -266,6 +266,10 @@ class Security(OnKept):
     def badge(cls, counts: Mapping[str, int]) -> tuple[str, str]:
         """See Panel.badge."""
         return incident_views.badge(counts.get("incidents", 0), counts.get("incidents serious", 0))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """See OnKept."""
+        return self.has_class("-open") if action == "zoom" else super().check_action(action, parameters)
 
     # Keys
 

@@ -79,7 +79,8 @@ def document(one: bridge.SourceState, events: Sequence[bridge.Event], now_ms: in
 def event_line(one: bridge.Event, now_ms: int) -> Line:
     """Return an event as a line."""
     symbol, role = _OUTCOMES.get(one.outcome, ("·", ""))
-    again = f", {times.number(one.duplicates)} more times" if one.duplicates else ""
+    often = "once" if one.duplicates == 1 else f"{times.number(one.duplicates)} times"
+    again = f", came {often} more" if one.duplicates else ""
     replayed = f", replayed {times.number(one.replayed)} times" if one.replayed else ""
     kind = bridge.safe_line(one.kind, 40)
     return (
@@ -121,7 +122,7 @@ def summary(found: Sequence[bridge.SourceState]) -> str:
 
 EMPTY: tuple[Line, ...] = (
     (
-        Span("No source is configured: nothing comes in. "),
+        Span("No source is configured. "),
         Span("sources:", "bold"),
         Span(" of config.yaml names them."),
     ),

@@ -59,10 +59,10 @@ class Masked(Widget, can_focus=True, inherit_bindings=False):
         """Whether another holds the same text."""
         return self._characters == other._characters
 
-    def clear(self) -> None:
-        """Forget it."""
+    def forget(self) -> None:
+        """Hold nothing any more, without a word to anybody."""
         self._characters = []
-        self._changed()
+        self.refresh()
 
     def on_key(self, event: events.Key) -> None:
         """Take a character; Enter is told."""
@@ -94,7 +94,8 @@ class Masked(Widget, can_focus=True, inherit_bindings=False):
 
     def action_clear(self) -> None:
         """Delete all of it."""
-        self.clear()
+        self._characters = []
+        self._changed()
 
     def watch_has_focus(self, has_focus: bool) -> None:  # noqa: FBT001 - Textual's signature
         """Show where keys go."""

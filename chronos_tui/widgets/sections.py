@@ -77,7 +77,7 @@ class Sections(Widget):
         """Go to a table."""
         self.present = name
         self._show()
-        self.table.rows.focus()
+        self.screen.set_focus(self.table.rows)  # at once: whoever opens the panel then leaves the focus where it is
 
     def step(self, by: int) -> None:
         """Go to the next table, or the one before."""

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from chronos_tui.cockpit.themes import THEMES
+from chronos_tui.dialogs.choose import Choose
 from chronos_tui.dialogs.compose import Compose
 from chronos_tui.dialogs.confirm import Confirm
 from chronos_tui.dialogs.help import Help
+from chronos_tui.dialogs.keymake import MakeKey
 from chronos_tui.dialogs.pause import Pause
 from chronos_tui.dialogs.reading import Reading
 from chronos_tui.screens.outbox import Outbox
@@ -348,6 +350,45 @@ def test_a_route_is_no_scope(tmp_path: Path) -> None:
 
     routes = {"alerts": (RouteStep("hook"), RouteStep("mail", 900_000))}
     cockpit(tmp_path, test, configuration=settings(routes=routes))
+
+
+def test_the_words_of_the_locked_door_lead_to_its_panel(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await say(rig, "security")
+        assert rig.app.present is not None
+        assert rig.app.present.ID == "security"
+        await say(rig, "incident ack 7")
+        assert "no incident 7" in footer(rig)
+        await say(rig, "key create n8n")
+        assert isinstance(rig.app.screen, MakeKey)
+        await rig.press("escape")
+        await say(rig, "secret delete smtp")
+        assert "no secret" in footer(rig)
+        await say(rig, "replay 7")
+        assert "no event 7" in footer(rig)
+        await say(rig, "vault")
+        await rig.until(lambda: isinstance(rig.app.screen, Choose))
+        await rig.press("escape")
+        for line, why in (
+            ("incident shelve 7", "write ack or resolve"),
+            ("incident ack x", "not a number"),
+            ("key make n8n", "write create or rotate or revoke"),
+            ("secret set smtp hunter2", "nothing more is taken here"),
+        ):
+            assert why in rig.app.line.check(line)
+
+    cockpit(tmp_path, test)
+
+
+def test_the_words_of_the_audit_log_sign_and_send_its_head(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await say(rig, "audit")
+        await say(rig, "checkpoint")
+        await rig.until(lambda: "without a vault" in footer(rig))
+        await say(rig, "witness hook")
+        await rig.until(lambda: "vault" in footer(rig))
+
+    cockpit(tmp_path, test)
 
 
 def test_every_word_was_tried_by_the_tests_above(tmp_path: Path) -> None:
