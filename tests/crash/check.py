@@ -269,6 +269,8 @@ def _chain(e: Evidence) -> Findings:
         if json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False) != row["body"]:
             yield "", f"audit entry {expected} is not canonical"
         head, expected = row["hash"], expected + 1
+    if e.audit_head != (expected - 1, head):
+        yield "", f"the audit log ends with entry {expected - 1}; beside it stands {e.audit_head[0]} as its head"
 
 
 def i7_database(e: Evidence) -> Findings:

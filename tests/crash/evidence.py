@@ -66,6 +66,7 @@ class Evidence:
     audit: list[Row] = field(default_factory=list)
     entries: dict[str, list[Row]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    audit_head: tuple[int, str] = (0, "")
     bulk_members: set[int] = field(default_factory=set)
     epoch: int = 0
     pruned: int = 0
@@ -180,7 +181,8 @@ def _read_database(evidence: Evidence, connection: sqlite3.Connection) -> None:
     for row in evidence.audit:
         entry = parsed(row["body"])
         evidence.entries.setdefault(entry["subject"], []).append(entry)
-    evidence.counts = {row["name"]: row["n"] for row in rows("SELECT name, n FROM counts")}
+    evidence.counts = {row["name"]: row["n"] for row in rows("SELECT name, n FROM counts WHERE name <> 'audit_head'")}
+    evidence.audit_head = tuple(rows("SELECT n, word FROM counts WHERE name = 'audit_head'")[0].values())
     evidence.epoch = rows("SELECT epoch FROM leader")[0]["epoch"]
     evidence.pruned = int(rows("SELECT value FROM meta WHERE key = 'audit_pruned_seq'")[0]["value"])
     evidence.bulk_members = {row["message_id"] for row in rows("SELECT message_id FROM bulk_items")}
