@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 from contextlib import closing
@@ -149,3 +150,21 @@ def test_the_engine_finds_an_open_directory_tells_of_it_and_delivers_the_alarm(b
 def _letters(box: Box, words: str) -> list[str]:
     texts = [path.read_text(errors="replace") for path in Path(box.data_dir / "mail" / "new").glob("*")]
     return [text for text in texts if words in text]
+
+
+def test_a_key_changed_by_command_is_in_the_audit_log_without_its_value(box: Box) -> None:
+    assert box.ok("config", "set", "smtp.host", "mail.example.org").code == 0
+    assert not (box.data_dir / "chronos.db").exists(), "no database is made for it"
+    box.send("--text", "x")
+    box.ok("config", "set", "smtp.host", "other.example.org")
+    box.ok("config", "set", "security.require_https", "true")
+    box.ok("config", "unset", "smtp.host")
+    entries = box.ok("audit", "list", "--filter", "action:config", "--json").json["entries"][::-1]
+    assert [(one["action"], one["detail"]["key"], one["risk"]) for one in entries] == [
+        ("config.set", "smtp.host", "medium"),
+        ("config.set", "security.require_https", "high"),
+        ("config.unset", "smtp.host", "medium"),
+    ]
+    written = (box.data_dir / "config.yaml").read_bytes()
+    assert entries[-1]["detail"]["file_sha256"] == hashlib.sha256(written).hexdigest()
+    assert "other.example.org" not in box.ok("audit", "export").out
