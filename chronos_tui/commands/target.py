@@ -85,8 +85,7 @@ def test(session: Session, given: Arguments) -> int:
     bridge.harden()
     redactor = bridge.Redactor()
     with session.engine(on_secret=redactor.register) as engine:
-        asking.unlock(engine)
-        steps = engine.probe(given.name, send=given.send)
+        steps = _probe(engine, given)
     good = bool(steps) and all(step.ok for step in steps)
     if session.out.json:
         session.out.document(
@@ -104,6 +103,16 @@ def test(session: Session, given: Arguments) -> int:
             mark = Painted("ok     ", "ok") if step.ok else Painted("failed ", "failed")
             session.out.line(mark, f"{step.name:<9}{step.took_ms:>6} ms  {redactor.redact(step.detail)}")
     return 0 if good else PROBLEM_FOUND
+
+
+def _probe(engine: bridge.Engine, given: Arguments) -> list[bridge.ProbeStep]:
+    """Try the target; ask for the vault's passphrase where its secret needs it."""
+    try:
+        return engine.probe(given.name, send=given.send)
+    except bridge.VaultLocked:
+        if asking.unlock(engine) is None:
+            raise
+        return engine.probe(given.name, send=given.send)
 
 
 def enable_arguments(parser: argparse.ArgumentParser) -> None:

@@ -268,3 +268,26 @@ def test_what_opens_secrets_is_not_dumpable(sealed: Box) -> None:
         command = [sealed.command()[0], "-c", code, "--data-dir", str(sealed.data_dir), *words]
         done = run(command, sealed.env, "", sealed.home)
         assert "dumpable 0\ncore 0\n" in done.out, (words, done)
+
+
+def test_a_target_is_tested_with_a_passphrase_where_its_secret_needs_one_and_else_without(box: Box) -> None:
+    words = box.home / "words"
+    words.write_text("correct horse battery staple")
+    words.chmod(0o600)
+    given = {"CHRONOS_PASSPHRASE_FILE": str(words)}
+    box.ok("init", "--root-key", "passphrase", **given)
+    box.ok("secret", "set", "hook", stdin="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", **given)
+    box.configure(
+        "targets:\n  box: {channel: maildir, path: mail}\n"
+        "  hook: {channel: webhook, url: 'http://127.0.0.1:9/', secret: 'secret:hook'}\n"
+    )
+    with _terminal(box, "target", "test", "box") as terminal:
+        assert terminal.wait_exit() == 0
+    with _terminal(box, "target", "test", "hook") as terminal:
+        terminal.wait_for("passphrase of the vault:")
+        terminal.send("correct horse battery staple\r")
+        terminal.wait_for("connection refused")
+        assert terminal.wait_exit() == 3
+    locked = box.chronos("target", "test", "hook")
+    assert locked.code == 75
+    assert "secret:hook: the vault opens with a passphrase" in locked.one_line
