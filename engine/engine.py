@@ -188,15 +188,16 @@ class Engine(Keeping):
         with self._changing:
             if self._dispatcher is None:
                 return True
-            until_ms = self.context.clock.monotonic_ms() + drain_ms
+            clock = self.context.clock
+            until_ms = clock.monotonic_ms() + drain_ms
             if self._door is not None:
                 self._door.shut(drain_ms / 1000)
             if self._upkeep is not None:
                 self._upkeep.stop()
                 self._upkeep = None
-            clean = self._dispatcher.stop(drain_ms)
+            clean = self._dispatcher.stop(max(0, until_ms - clock.monotonic_ms()))
             if self._door is not None:
-                self._door.close(max(0, until_ms - self.context.clock.monotonic_ms()) / 1000)
+                self._door.close(max(0, until_ms - clock.monotonic_ms()) / 1000)
                 self._door = None
             self._dispatcher = None
             try:
