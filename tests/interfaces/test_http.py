@@ -183,7 +183,7 @@ def schemathesis(site: Site, *words: str, key: str, **env: str) -> subprocess.Co
 
 @pytest.mark.parametrize("with_key", [True, False], ids=["key", "no key"])
 def test_schemathesis_finds_nothing(site: Site, with_key: bool) -> None:
-    done = schemathesis(site, "--max-examples", "15", key=site.key if with_key else "")
+    done = schemathesis(site, "--max-examples", "10", key=site.key if with_key else "")
     assert done.returncode == 0, done.stdout[-5_000:]
 
 
@@ -202,7 +202,7 @@ def test_schemathesis_finds_nothing_behind_a_target_that_exists(site: Site) -> N
     (site.box.home / "hooks.py").write_text(HOOK)
     done = schemathesis(
         site,
-        *("--max-examples", "15", "--exclude-checks", "positive_data_acceptance"),
+        *("--max-examples", "10", "--exclude-checks", "positive_data_acceptance"),
         key=site.key,
         SCHEMATHESIS_HOOKS="hooks",
         PYTHONPATH=str(site.box.home),
