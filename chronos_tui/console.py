@@ -31,7 +31,7 @@ _SENTENCES = {
     "config_reloaded": "the configuration was reloaded",
     "config_warning": "note: {reason}",
     "http_closed": "error: the HTTP door is closed: {reason}",
-    "http_refused": "refused what was no request, with {status}, from {remote}",
+    "http_refused": "refused what was no request, from {remote} ({what})",
     "request": "{remote} asked {method} {route}: {status} in {took_ms} ms",
     "stopping": "stopping ({signal}): what is on the wire may finish",
     "stopped": "stopped",

@@ -59,7 +59,7 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
-        self.channel.server.note_refused(error.code, self.channel.addr[0], self.channel.request_id)
+        self.channel.server.note_refused(str(error.code), self.channel.addr[0], self.channel.request_id)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]

@@ -111,7 +111,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         self._give_up_s: float | None = None
         self._hurry_s = 0.0
         self._calm_until_s = 0.0
-        self._refused: Counter[int] = Counter()
+        self._refused: Counter[str] = Counter()
         self._refused_at_s = 0.0
         self.channel_class = _channel_class(secure=tls is not None)
         super().__init__(
@@ -254,7 +254,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 sock.send(f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode() + body)
         sock.close()
-        self.note_refused(503, "", "")
+        self.note_refused("503", "")
 
     def fix_addr(self, address: Any) -> tuple[Any, ...]:
         return (UNIX, 0) if self._listener.unix else tuple(address)
@@ -268,20 +268,15 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
 
     # What is worth a line
 
-    def note_refused(self, status: int, address: str, request_id: str) -> None:
-        """Log what never became a request: at most once a second, whoever sends how much."""
-        self._refused[status] += 1
+    def note_refused(self, what: str, address: str, request_id: str = "") -> None:
+        """Log what never became a request, by its status or as "handshake": a line a second, whoever sends how much."""
+        self._refused[what] += 1
         now_s = monotonic()
         if now_s - self._refused_at_s < _REFUSED_EVERY_S:
             return
         self._refused_at_s = now_s
         counts, self._refused = self._refused, Counter()
-        told = {str(one): times for one, times in sorted(counts.items())}
-        self._log.event("INFO", "http_refused", request=request_id, status=status, remote=address, counts=told)
-
-    def note_handshake_failed(self, address: str) -> None:
-        """Count a handshake that came to nothing."""
-        self.note_refused(0, address, "")
+        self._log.event("INFO", "http_refused", request=request_id, what=what, remote=address, counts=dict(counts))
 
 
 def _channel_class(*, secure: bool) -> type[Channel]:

@@ -83,7 +83,7 @@ class TlsChannel(Channel):
             self._wants_write = True
             return
         except (OSError, ValueError):  # plain HTTP, another protocol, an old version, gone
-            self.server.note_handshake_failed(self.addr[0])
+            self.server.note_refused("handshake", self.addr[0])
             self.handle_close()
             return
         self._handshaking = False
