@@ -23,8 +23,9 @@ from engine.engine import Engine
 from engine.host.locks import EngineLock
 from engine.host.paths import Paths
 from engine.model import Attachment, Message, NewMessage, OnUncertain, Outcome, Settings, State
-from engine.operations import housekeeping
+from engine.operations import apikeys, housekeeping, incidents
 from engine.operations.acts import Action, act_on_one
+from engine.rules.incidents import Kind
 from engine.store import leader
 from tests.support import PATIENCE_S, Box, EventLog, FakeClock, data_dir, opened_box, settings
 
@@ -152,6 +153,28 @@ def seed(box: Box) -> dict[str, int]:
 
     message = box.put(subject="Good morning", text="Hello.", not_before_ms=box.clock.now_ms() + 5 * MINUTE_MS)
     ids["queued"] = message.id
+    return ids
+
+
+def troubled(box: Box) -> dict[str, int]:
+    """Four incidents, one of them critical, four keys, and messages in every state."""
+    ids = seed(box)
+    context = box.context
+
+    def work(tx: Any) -> None:
+        incidents.raise_incident(tx, context, Kind.REPLAY, "n8n", "event 44 came with another body")
+        incidents.raise_incident(tx, context, Kind.AUTH_FAILURES, "10.0.0.0/32", "no such key", times=412)
+        incidents.raise_incident(tx, context, Kind.AUDIT_BROKEN, "audit", "entry 3 was changed")
+        incidents.raise_incident(tx, context, Kind.CLOCK_JUMP, "clock", "went back by 3 min")
+
+    box.database.write(work)
+    incidents.resolve(context, 4, "summer time by hand")
+    apikeys.create(context, "n8n", ["send"], targets=["hook"], networks=["10.0.0.0/8"])
+    apikeys.create(context, "cron-box", ["send", "read"], expires_ms=box.clock.now_ms() + 3 * 24 * 60 * MINUTE_MS)
+    apikeys.create(context, "old", ["admin"])
+    apikeys.revoke(context, "old")
+    apikeys.rotate(context, "n8n", overlap_ms=24 * 60 * MINUTE_MS)
+    box.clock.advance_ms(7 * MINUTE_MS)
     return ids
 
 

@@ -19,11 +19,12 @@ from chronos_tui.widgets.auditlist import Entries
 from chronos_tui.widgets.textview import TextView
 from engine.engine import Engine
 from engine.model import NewMessage
+from engine.operations.vault import Provider
 from engine.rules.durations import rfc3339
 from engine.store import audit
 from engine.store.tx import Tx
 from tests.support import Box, settings
-from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed
+from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed, troubled
 
 ENTRIES = 14
 """What `seed` leaves in the log."""
@@ -279,7 +280,7 @@ def test_a_log_tampered_with_is_still_shown_and_its_first_fault_named_and_found(
             assert cursor(rig) == (4 if missing else 5)
             if not missing:
                 assert f"✗ {why}" in text(rig)
-                assert any(re.match(r"▸ +[a-z· ]*✗ 5 ", line) for line in rig.screen_lines())
+                assert any(line.startswith("▸") and " ✗ 5 " in line for line in rig.screen_lines())
 
     run(test())
 
@@ -320,7 +321,7 @@ def test_an_export_holds_what_the_documented_verifier_accepts(tmp_path: Path) ->
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             verifier = [sys.executable, "-c", program]
             found = subprocess.run(verifier, input=path.read_text(), capture_output=True, text=True, check=False)
-            assert found.stdout.startswith(f"{ENTRIES} entries, head "), found.stderr
+            assert found.stdout.startswith(f"sound up to entry {ENTRIES}, head "), found.stderr
 
             path.write_text("precious")
             await rig.press("w", "ctrl+u")
@@ -470,5 +471,62 @@ def test_hostile_entries_are_shown_as_text(tmp_path: Path) -> None:
                     assert line.isprintable()
                     assert not {"\u202e", "\u200b"} & set(line)
             assert rig.app.is_running
+
+    run(test())
+
+
+# Risk, signatures, the witness
+
+
+def test_the_filter_knows_risks_and_completes_them(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened_cockpit(tmp_path, panel="audit", fill=troubled) as rig:
+            await rig.press("slash")
+            await rig.type("risk:cr")
+            await rig.shows("risk:critical")
+            await rig.press("tab", "enter")
+            assert len(listed(rig)) == 1
+            row = next(line for line in rig.screen_lines() if line.startswith("▸"))
+            assert "✗ critical" in row
+            assert "incident.opened" in row
+            await rig.press("enter")
+            assert re.search(r"risk +✗ critical: \S+", text(rig))
+
+    run(test())
+
+
+def test_the_head_is_signed_and_sent_to_a_witness(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened_cockpit(tmp_path, panel="audit") as rig:
+            assert "no checkpoint: there is no vault to sign with" in rig.screen_text()
+            await rig.press("c")
+            await rig.shows("cannot be signed without a vault")
+            rig.engine.vault_create(Provider.FILE)
+            await rig.shows("no checkpoint: the engine makes one soon")
+            await rig.press("c")
+            await rig.shows("✓ signed up to ")
+            await rig.shows("nobody else knows the head: W sends it")
+            await rig.press("W")
+            await rig.type("nobody")
+            await rig.press("enter")
+            assert "no target or route" in rig.screen_text()
+            await rig.press("ctrl+u")
+            await rig.type("ho")
+            await rig.press("tab", "enter")
+            await rig.shows("goes to hook as message #")
+            await rig.shows("witnessed just now to hook")
+            await rig.press("V")
+            await rig.shows("signed heads")
+            assert rig.engine.audit_signing().sent is not None
+
+    run(test())
+
+
+def test_read_only_signs_nothing(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened_cockpit(tmp_path, panel="audit", read_only=True) as rig:
+            assert not {"audit.checkpoint", "audit.witness"} & {command.id for command in rig.app.working()}
+            await rig.press("c", "W")
+            assert not rig.app.query_one("#prompt").has_class("open")
 
     run(test())

@@ -22,39 +22,17 @@ from chronos_tui.screens.security import Security
 from chronos_tui.widgets.once import Once
 from chronos_tui.widgets.table import Rows
 from chronos_tui.widgets.textview import TextView
-from engine.operations import apikeys, inbound, incidents
+from engine.operations import inbound, incidents
 from engine.operations.vault import Provider
 from engine.rules.incidents import Kind
 from engine.store import incidents as store
 from tests import inbox
 from tests.support import Box
-from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed
+from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed, troubled
 
 SMALL, WIDE, HUGE = (80, 24), (120, 40), (200, 60)
 DAY_MS = 24 * 60 * MINUTE_MS
 KEY = re.compile(r"chr_[0-9a-f]{8}_[A-Za-z0-9_-]{43}_[0-9A-Za-z]{6}")
-
-
-def trouble(box: Box) -> dict[str, int]:
-    """Four incidents, one of them critical, four keys, and messages in every state."""
-    ids = seed(box)
-    context = box.context
-
-    def work(tx: Any) -> None:
-        incidents.raise_incident(tx, context, Kind.REPLAY, "n8n", "event 44 came with another body")
-        incidents.raise_incident(tx, context, Kind.AUTH_FAILURES, "10.0.0.0/32", "no such key", times=412)
-        incidents.raise_incident(tx, context, Kind.AUDIT_BROKEN, "audit", "entry 3 was changed")
-        incidents.raise_incident(tx, context, Kind.CLOCK_JUMP, "clock", "went back by 3 min")
-
-    box.database.write(work)
-    incidents.resolve(context, 4, "summer time by hand")
-    apikeys.create(context, "n8n", ["send"], targets=["hook"], networks=["10.0.0.0/8"])
-    apikeys.create(context, "cron-box", ["send", "read"], expires_ms=box.clock.now_ms() + 3 * DAY_MS)
-    apikeys.create(context, "old", ["admin"])
-    apikeys.revoke(context, "old")
-    apikeys.rotate(context, "n8n", overlap_ms=DAY_MS)
-    box.clock.advance_ms(7 * MINUTE_MS)
-    return ids
 
 
 def panel(rig: Rig) -> Security:
@@ -78,10 +56,10 @@ def offered(rig: Rig) -> set[str]:
 
 
 def cockpit(tmp_path: Path, test: Callable[[Rig], Any], size: tuple[int, int] = SMALL, **how: Any) -> None:
-    """Run `test` on the panel with what `trouble` left."""
+    """Run `test` on the panel with what `troubled` left."""
 
     async def body() -> None:
-        how.setdefault("fill", trouble)
+        how.setdefault("fill", troubled)
         async with opened_cockpit(tmp_path, size=size, panel="security", **how) as rig:
             await test(rig)
 
@@ -313,7 +291,7 @@ def test_i_leads_to_the_audit_log_and_minus_back(tmp_path: Path) -> None:
 
 def test_o_opens_the_message_that_told_of_it(tmp_path: Path) -> None:
     def told(box: Box) -> dict[str, int]:
-        ids = trouble(box)
+        ids = troubled(box)
         uid = box.message(ids["dead"]).uid
         box.database.write(lambda tx: store.alerted(tx, 3, uid))
         return ids

@@ -17,7 +17,7 @@ import pytest
 
 from engine.operations import holding
 from tests.support import Box
-from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed
+from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed, troubled
 from tests.tui.snapshots.drawing import picture
 
 FOLDER = Path(__file__).parent / "screens"
@@ -64,6 +64,12 @@ CASES = {
     "command-line": Case("outbox", ("colon", "=pau")),
     "audit": Case("audit", ("j", "V")),
     "audit-entry": Case("audit", ("j", "j", "enter")),
+    "security": Case("security", fill=troubled),
+    "security-empty": Case("security", fill=nothing),
+    "security-incident": Case("security", ("j", "enter"), fill=troubled),
+    "security-keys": Case("security", ("tab", "j"), fill=troubled),
+    "security-new-key": Case("security", ("tab", "n", "=n9n", "tab", "tab", "=ho"), fill=troubled),
+    "security-revoke": Case("security", ("tab", "X", "=n8n"), fill=troubled),
     "bulk": Case("outbox", ("space", "space", "space", "x")),
     "compose": Case("outbox", ("n", "=nobody", "tab", "=Maintenance tonight")),
     "help": Case("outbox", ("question_mark",)),
