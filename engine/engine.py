@@ -193,12 +193,14 @@ class Engine(Keeping):
             if self._door is not None:
                 self._door.shut(drain_ms / 1000)
             if self._upkeep is not None:
-                self._upkeep.stop()
-                self._upkeep = None
+                self._upkeep.end()
             clean = self._dispatcher.stop(max(0, until_ms - clock.monotonic_ms()))
             if self._door is not None:
                 self._door.close(max(0, until_ms - clock.monotonic_ms()) / 1000)
                 self._door = None
+            if self._upkeep is not None:
+                self._upkeep.stop(max(0, until_ms - clock.monotonic_ms()) / 1000)
+                self._upkeep = None
             self._dispatcher = None
             try:
                 self.context.database.checkpoint(truncate=True)

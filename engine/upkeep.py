@@ -34,11 +34,15 @@ class Upkeep:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Begin no chore any more; wait a moment for the one that runs. Idempotent."""
+    def end(self) -> None:
+        """Begin no chore any more. Does not wait."""
         self._over.set()
+
+    def stop(self, within_s: float = _LEAVE_S) -> None:
+        """Begin no chore any more; wait a moment for the one that runs. Idempotent."""
+        self.end()
         if self._thread.is_alive():
-            self._thread.join(_LEAVE_S)
+            self._thread.join(within_s)
 
     def _run(self) -> None:
         scheduler = self._scheduler()

@@ -134,7 +134,7 @@ def test_a_vault_that_cannot_be_opened_is_not_asked_all_the_time(box: Box) -> No
 
 
 def test_health_tells_how_old_the_newest_checkpoint_is(box: Box) -> None:
-    assert checkpointing.check(box.context).value == "no checkpoint yet"
+    assert checkpointing.check(box.context).value == "none yet: the engine signs by itself"
     checkpointing.make(box.context)
     fill(box, 2)
     box.clock.advance_ms(3 * 3_600_000)
