@@ -1,4 +1,4 @@
-"""How far the tables behind the locked door have moved, as one value. What is in them, each table's own module knows."""
+"""How far the tables behind the locked door have moved, as one value. What is in them, each table's module knows."""
 
 from __future__ import annotations
 
