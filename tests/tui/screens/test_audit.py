@@ -280,7 +280,7 @@ def test_a_log_tampered_with_is_still_shown_and_its_first_fault_named_and_found(
             assert cursor(rig) == (4 if missing else 5)
             if not missing:
                 assert f"✗ {why}" in text(rig)
-                assert any(line.startswith("▸") and " ✗ 5 " in line for line in rig.screen_lines())
+                assert any(line.startswith("▸") and " ✗ 5 " in f"{line} " for line in rig.screen_lines())
 
     run(test())
 
