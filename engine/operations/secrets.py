@@ -242,6 +242,8 @@ def _recorded(context: Context, name: str) -> tuple[str, dict[str, Any]] | None:
 
 
 def _from_environment(reference: str, env: Mapping[str, str]) -> bool:
+    if not secrets_env.is_reference(reference):
+        return False  # put into the table by another hand: still to be listed
     name = secrets_env.variable(reference)
     return bool(env.get(name) or env.get(f"{name}_FILE"))
 
