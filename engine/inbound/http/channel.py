@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,16 @@ class _Task(WSGITask):  # type: ignore[misc]
         """Answer."""
         self.channel.served += 1
         super().execute()
+
+    def write(self, data: bytes) -> None:
+        """Send a whole answer in one piece: one system call, one packet, one wake-up of the client."""
+        if self.wrote_header or not data or not self.has_body or self.content_length != len(data):
+            super().write(data)
+            return
+        head = self.build_response_header()
+        self.wrote_header = True
+        self.content_bytes_written = len(data)
+        self.channel.write_soon(head + data)
 
     def build_response_header(self) -> bytes:
         """Tell the client when this answer is the last of its connection."""
@@ -124,11 +135,22 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """From now on the next request is waited for."""
         self.since_s = self._rest_s = monotonic()
 
-    def write_soon(self, data: bytes) -> int:
-        """Send it, on a worker's thread; from now on the client has time to take it."""
-        if not self.total_outbufs_len:
-            self._moved_s = monotonic()
-        return int(super().write_soon(data))
+    def write_soon(self, data: Any) -> int:
+        """Send it, on a worker's thread; from now on the client has time to take it.
+
+        data: bytes, or a file in waitress' wrapper. What goes out at once never lies in a buffer, where it would keep
+        the loop turning while this thread is in the system call.
+        """
+        with self.outbuf_lock:
+            rest = data
+            if not self.total_outbufs_len:
+                self._moved_s = monotonic()
+                if self.connected and isinstance(data, bytes):
+                    sent, _failed = self._flush_exception(partial(self.send, data[: self.sendbuf_len]), do_close=False)
+                    rest = data[sent:]
+            if rest:
+                super().write_soon(rest)
+        return len(data)
 
     def _flush_some(self, do_close: bool = True) -> bool:  # noqa: FBT001, FBT002 - waitress' signature
         sent = bool(super()._flush_some(do_close=do_close))

@@ -34,6 +34,9 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 _LOOK_S = 0.5
 """How often deadlines are looked at while somebody is connected. While nobody is, the loop sleeps."""
 
+_LOOK_AGAIN_S = 0.01
+"""A busy loop turns thousands of times a second; deadlines are seconds."""
+
 _CALM_S = 1.0
 _LEAVE_S = 0.2
 _HALF_S = 1.0
@@ -111,6 +114,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         self._give_up_s: float | None = None
         self._hurry_s = 0.0
         self._calm_until_s = 0.0
+        self._looked_s = 0.0
         self._refused: Counter[str] = Counter()
         self._refused_at_s = 0.0
         self.channel_class = _channel_class(secure=tls is not None)
@@ -208,6 +212,9 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
 
     def _look(self) -> None:
         now_s = monotonic()
+        if now_s < self._looked_s + _LOOK_AGAIN_S:
+            return
+        self._looked_s = now_s
         for channel in list(self.active_channels.values()):
             channel.look(now_s)
 
