@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.events import Event, Key, Resize
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from chronos_tui import bridge, screens
@@ -146,11 +145,11 @@ class Cockpit(SafeApp, inherit_bindings=False):
             return
         if self.focused is not None and panel in self.focused.ancestors_with_self:
             return
-        for widget in panel.walk_children(Widget):
-            if widget.focusable:
-                widget.focus()
-                return
-        self.set_focus(None)
+        widget = panel.first_pane()
+        if widget is None:
+            self.set_focus(None)
+        else:
+            widget.focus()
 
     def back(self) -> None:
         """Show again which keys work; the pane had lost the focus if it was hidden under the dialog."""

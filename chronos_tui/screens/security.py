@@ -9,6 +9,7 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
+from textual.widget import Widget
 
 from chronos_tui import bridge
 from chronos_tui.dialogs.onkept import COMMANDS as ON_KEPT
@@ -248,6 +249,10 @@ class Security(OnKept):
     def _search(self, text: str) -> None:
         if not self._text.search(text) and text:
             self.host.say("not found here", "warning")
+
+    def first_pane(self) -> Widget:
+        """See Panel.first_pane: where the operator was."""
+        return self._text if self.has_class("-zoom") else self._sections.table.rows
 
     def leave_pane(self) -> bool:
         """See Panel.leave_pane."""

@@ -149,6 +149,10 @@ class Panel(Widget):
         """Close what is open over the list (`esc`, `q`, `-`). False: nothing was."""
         return False
 
+    def first_pane(self) -> Widget | None:
+        """What has the focus when the panel is shown, unless something in it has."""
+        return next((widget for widget in self.walk_children(Widget) if widget.focusable), None)
+
     def clear(self) -> None:
         """What `esc` does when nothing is open: drop the marks, then the filter."""
 

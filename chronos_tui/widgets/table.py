@@ -31,6 +31,7 @@ class Rows(Pager):
         super().__init__(columns, self._give, id=id)
         self._numbers: dict[str, int] = {}
         self._all: tuple[Row, ...] | None = None
+        self._wish = ""
 
     @property
     def name_under_cursor(self) -> str:
@@ -46,10 +47,28 @@ class Rows(Pager):
             self.restart()
         else:
             self.reload()
+        self._fulfil()
+        self._wish = ""
 
     def put(self, name: str) -> None:
-        """Put the cursor on a row, now or once there is one of that name."""
-        self.show(self._number(name))
+        """Put the cursor on a row, now or when the rows are taken next."""
+        self._wish = name
+        self._fulfil()
+
+    def _fulfil(self) -> None:
+        if self._all is not None and any(row.place == self._wish for row in self._all):
+            self.show(self._number(self._wish))
+            self._wish = ""
+
+    def action_home(self) -> None:
+        """To the first row; where there are none because of a trouble, a way there would never end."""
+        if self.rows:
+            super().action_home()
+
+    def action_end(self) -> None:
+        """To the last row; see action_home."""
+        if self.rows:
+            super().action_end()
 
     def _number(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers) + 1)

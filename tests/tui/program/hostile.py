@@ -139,6 +139,8 @@ targets:
   hook: {{channel: webhook, url: "http://127.0.0.1:{http}/"}}
   mail: {{channel: email, to: [b@box.example]}}
   box: {{channel: maildir, path: mail}}
+sources:
+  n8n: {{verify: standard-webhooks, secret: "secret:n8n-in", deliver: {{target: hook}}}}
 """
 
 
@@ -318,10 +320,44 @@ def _spoil(connection: sqlite3.Connection) -> None:
     )
     connection.execute("INSERT OR IGNORE INTO tags (tag, message_id) SELECT hostile(id), id FROM messages")
     connection.execute(
-        "INSERT INTO incidents (kind, subject, detail, state, first_ms, last_ms, count)"
-        " SELECT hostile(id), hostile(id + 1), hostile(id + 2), 'open', 1, 2, 3 FROM messages WHERE id < 60"
+        "INSERT INTO incidents (kind, subject, detail, state, first_ms, last_ms, count, severity, note, changed_ms,"
+        " changed_by) SELECT hostile(id), hostile(id + 1), hostile(id + 2),"
+        " CASE id % 3 WHEN 0 THEN 'resolved' WHEN 1 THEN 'open' ELSE 'acknowledged' END, 1, 2, 3,"
+        " CASE id % 2 WHEN 0 THEN 'critical' ELSE 'low' END, hostile(id + 3), 4, hostile(id + 4)"
+        " FROM messages WHERE id < 60"
     )
+    _spoil_what_is_locked(connection)
     connection.execute(
         "UPDATE lanes SET disabled_reason = hostile(length(lane)), last_word = hostile(length(lane) + 9)"
     )
     connection.execute("UPDATE leader SET host = hostile(50), mode = hostile(60), version = hostile(70)")
+
+
+def _spoil_what_is_locked(connection: sqlite3.Connection) -> None:
+    """Keys, secrets, events and refusals, as somebody with the database in an editor could write them."""
+    numbers = "SELECT id AS n FROM messages WHERE id < 60"
+    connection.execute(
+        "INSERT OR IGNORE INTO api_keys (id, name, scopes, targets, networks, salt, iterations, digest, created_ms,"
+        " created_by, revoked_ms, revoked_by, successor, last_used_ms, last_used_from, uses)"
+        " SELECT hostile(n), hostile(n + 1), '[\"send\"]', json_array(hostile(n + 2)), json_array(hostile(n + 3)),"
+        " x'00', 1, x'00', 5, hostile(n + 4), CASE n % 3 WHEN 0 THEN 6 END, hostile(n + 5),"
+        f" CASE n % 3 WHEN 1 THEN hostile(n + 6) END, 7, hostile(n + 7), 8 FROM ({numbers})"
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO secrets (name, version, key_version, sealed, created_ms, updated_ms)"
+        f" SELECT hostile(n * 3), 1, 1, x'00', 1, 2 FROM ({numbers})"
+    )
+    connection.execute(
+        "INSERT INTO inbound_events (source, event_id, proof, body_sha256, received_ms, remote, kind, content_type,"
+        " body, size, outcome, detail, message_uid) SELECT 'n8n', n || hostile(n), n, '0', 9, hostile(n + 1),"
+        " hostile(n + 2), hostile(n + 3), CAST(hostile(n + 4) AS BLOB), 10,"
+        f" CASE n % 2 WHEN 0 THEN 'failed' ELSE 'queued' END, hostile(n + 5), hostile(n + 6) FROM ({numbers})"
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO inbound_rejections (source, reason, remote, detail, first_ms, last_ms, count)"
+        f" SELECT 'n8n', hostile(n), hostile(n + 1), hostile(n + 2), 1, n, 3 FROM ({numbers})"
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO source_states (source, accepted, duplicates, replays, rejected, last_accepted_ms,"
+        " last_rejected_ms, last_reason) VALUES ('n8n', 1, 2, 3, 4, 5, 6, hostile(44))"
+    )

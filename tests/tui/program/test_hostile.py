@@ -106,7 +106,37 @@ _AUDIT: tuple[tuple[str, ...], ...] = (
     ("1",),
     ("j" * 5, "tab", "j" * 5, "G", "tab", "ctrl+d"),
 )
-WALK = (*_OUTBOX, *_PROMPTS, *_DIALOGS, *_AUDIT)
+_SECURITY: tuple[tuple[str, ...], ...] = (
+    ("7",),
+    ("h",),
+    *(("j" * 8,) for _ in range(4)),
+    ("enter", "G", "z", "g", "z", "tab"),
+    *(("j",) for _ in range(12)),
+    ("i",),
+    ("-",),
+    ("r", "ctrl+c"),
+    ("esc",),
+    ("tab",),
+    *(("j" * 10,) for _ in range(4)),
+    ("enter", "G", "tab"),
+    *(("k",) for _ in range(12)),
+    ("esc",),
+    ("X", "x", "enter", "esc"),
+    ("R", "enter"),
+    ("esc",),
+    ("n", "[@click=app.quit]x[/]", "tab", "ctrl+u", "[/]", "tab", "[", "ctrl+c"),
+    ("tab",),
+    ("enter", "G", "ctrl+u", "esc"),
+    ("r",),
+    ("j" * 12, "k", "enter"),
+    ("esc",),
+    ("tab",),
+    ("j" * 20, "enter", "G", "tab", "k" * 9, "esc"),
+    ("X", "[/]", "enter", "esc"),
+    *((":", word, "tab", "tab", "tab", "ctrl+c") for word in ("key revoke ", "secret delete ", "key rotate [")),
+    ("tab",),
+)
+WALK = (*_OUTBOX, *_PROMPTS, *_DIALOGS, *_AUDIT, *_SECURITY)
 
 
 @contextmanager
@@ -130,6 +160,10 @@ def _state_of(box: Box) -> str:
             "SELECT id, state, attempts, due_ms, target, subject FROM messages ORDER BY id",
             "SELECT id, scope, until_ms, ended_ms FROM holds ORDER BY id",
             "SELECT seq, hash FROM audit ORDER BY seq",
+            "SELECT id, state, note FROM incidents ORDER BY id",
+            "SELECT id, revoked_ms, successor FROM api_keys ORDER BY id",
+            "SELECT name, version FROM secrets ORDER BY name",
+            "SELECT id, replayed FROM inbound_events ORDER BY id",
         ):
             for row in connection.execute(question):
                 digest.update(repr(row).encode())
