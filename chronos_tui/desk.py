@@ -212,6 +212,7 @@ class Desk:
                 work = self._acts.popleft() if self._acts else None
             if work is not None:
                 self._answer(work)
+                work = None  # what it was given, such as a passphrase, is not kept until the next one comes
 
     def _keep(self) -> None:
         """Deliver if nobody else does; take over when the owner has been gone for GRACE_S."""

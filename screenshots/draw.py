@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from rich.console import Console
 from rich.text import Text
@@ -23,7 +24,7 @@ from chronos_tui.commands import outbox
 from chronos_tui.commands.output import Output
 from chronos_tui.commands.session import Session
 from engine.engine import Engine
-from screenshots import demo
+from screenshots import demo, door
 from tests.support import START_MS, FakeClock, data_dir, opened_box
 from tests.tui.cockpit import Rig, in_utc, opened_cockpit
 
@@ -35,7 +36,7 @@ FOLDER = Path(__file__).parent
 class Shot:
     """A picture of the cockpit: where it begins and what is pressed. A key with "=" before it is text to type.
 
-    open: the message that is opened, by its name in the demo.
+    open: the message that is opened, by its name in the demo. scene: what there is.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Shot:
     keys: tuple[str, ...] = ()
     open: str = ""
     size: tuple[int, int] = (120, 40)
+    scene: ModuleType = demo
 
 
 SHOTS = (
@@ -59,6 +61,9 @@ SHOTS = (
     Shot("help", "outbox", ("question_mark",)),
     Shot("palette", "outbox", ("ctrl+p", "=re")),
     Shot("command-line", "outbox", ("colon", "=pause e")),
+    Shot("security", "security", scene=door),
+    Shot("incident", "security", ("enter",), size=(80, 24), scene=door),
+    Shot("new-key", "security", ("tab", "n", "=backup-box", "tab", "tab", "=ops"), size=(80, 24), scene=door),
 )
 
 
@@ -78,9 +83,9 @@ def main() -> None:
 
 async def _draw(shot: Shot) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        configuration = demo.configuration()
+        configuration = shot.scene.configuration()
         async with opened_cockpit(
-            Path(folder), size=shot.size, fill=demo.fill, configuration=configuration, panel=shot.panel
+            Path(folder), size=shot.size, fill=shot.scene.fill, configuration=configuration, panel=shot.panel
         ) as rig:
             if shot.open:
                 rig.app.go("outbox", f"#{rig.ids[shot.open]}")

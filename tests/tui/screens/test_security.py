@@ -173,6 +173,33 @@ def test_a_section_that_cannot_be_read_says_so_and_leaves_the_others_alone(tmp_p
     cockpit(tmp_path, broken)
 
 
+def test_a_place_is_found_before_anything_was_read_and_a_failed_list_goes_nowhere(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened_cockpit(tmp_path, size=SMALL, panel="outbox", fill=troubled) as rig:
+            rig.app.go("security", "incidents/2")
+            await rig.settle()
+            assert panel(rig).under == "2"
+            panel(rig)._fail("database is locked")
+            await rig.press("G", "g")
+            assert not panel(rig).jumping(), "keys would wait for it"
+
+    run(test())
+
+
+def test_the_panel_shown_again_has_the_cursor_where_it_was(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await to(rig, "keys")
+        await rig.press("j")
+        under = panel(rig).under
+        await rig.press("2", "7")
+        assert (panel(rig).section, panel(rig).under) == ("keys", under)
+        await rig.press("k")
+        assert panel(rig).under != under, "the focus is there too"
+
+    cockpit(tmp_path, test)
+    cockpit(tmp_path / "wide", test, WIDE)
+
+
 # The keys of each section
 
 

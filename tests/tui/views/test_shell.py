@@ -13,6 +13,7 @@ from chronos_tui.keys import SHELL, Command
 from chronos_tui.views import shell
 from chronos_tui.views.spans import line_text, width
 from engine.model import Hold
+from engine.operations.incidents import Incident
 from engine.operations.situation import Owner, Situation
 from engine.store.leader import Leader
 from tests.support import START_MS
@@ -44,6 +45,16 @@ def situation(counts: Mapping[str, int] | None = None, **changes: Any) -> Situat
 
 def hold(scope: str = "channel:email", left_ms: int = 12 * MINUTE) -> Hold:
     return Hold(1, scope, START_MS - MINUTE, START_MS + left_ms, "mail server is down", "cli:root")
+
+
+def incident(severity: str = "high") -> Incident:
+    return Incident(3, "inbound.replay", "n8n", "event 44 came again", "open", START_MS, START_MS, 1, severity)
+
+
+def test_badges_count_messages_and_incidents() -> None:
+    found = situation({"dead": 2}, incidents=(incident(), incident("low")))
+    assert shell.counted(found) == {"dead": 2, "incidents": 2, "incidents serious": 1}
+    assert shell.counted(None) == {}
 
 
 def header(found: Situation, cells: int = 120, **changes: Any) -> str:
@@ -88,6 +99,12 @@ def test_at_eighty_cells_what_needs_somebody_and_the_hold_are_still_there() -> N
     [
         ({"degraded": True, "counts": {"dead": 1}}, "DEGRADED", ""),
         ({"owner": None}, "nobody delivers", ""),
+        (
+            {"counts": {"dead": 1}, "incidents": (incident("critical"), incident())},
+            "2 incidents, 1 critical",
+            "incidents/3",
+        ),
+        ({"counts": {"dead": 1}, "incidents": (incident("medium"),)}, "1 dead", "state:dead"),
         ({"counts": {"dead": 1, "uncertain": 2}}, "1 dead", "state:dead"),
         ({"counts": {"uncertain": 2}}, "2 uncertain", "state:uncertain"),
         ({"oldest_due_ms": START_MS - 10 * MINUTE}, "oldest due", "state:queued due<0s"),
