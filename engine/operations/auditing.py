@@ -13,7 +13,7 @@ from engine.rules.durations import rfc3339
 from engine.rules.filters import AUDIT, Filter, Term
 from engine.rules.risk import Assessment
 from engine.store import audit
-from engine.store.audit import Span, Stored
+from engine.store.audit import Span, Stored, fields_of
 from engine.store.tx import Tx
 
 Progress = Callable[[int, int], None]
@@ -61,15 +61,6 @@ def _entry(stored: Stored) -> Entry:
         hash=stored.hash,
         body=stored.body,
     )
-
-
-def fields_of(body: str) -> dict[str, Any]:
-    """A log that somebody tampered with must still be shown: that is when it is looked at."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def page(context: Context, expression: str = "", *, limit: int = 50, before: int | None = None) -> list[Entry]:

@@ -7,9 +7,8 @@ names the file's SHA-256, so that whoever changes the record too is found by the
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from engine.operations import incidents
 from engine.operations.context import Context, writable
@@ -29,11 +28,12 @@ _MOST_BYTES = 16 * 1024 * 1024
 NO_FILE = ""
 
 
-def newest(tx: Tx, action: str) -> dict[str, Any] | None:
-    """Return the newest entry of one of the rare actions, decoded; None when there is none."""
-    found = audit.newest_of(tx, action)
-    entry: dict[str, Any] | None = None if found is None else json.loads(found.body)
-    return entry
+class _Taken(NamedTuple):
+    """What the log says was taken over: in which entry, when, and the file's digest."""
+
+    seq: int
+    at: str
+    digest: str
 
 
 def digest_of(file: Path) -> str:
@@ -66,15 +66,15 @@ def at_start(tx: Tx, context: Context) -> None:
     """
     paths, digest = context.machine.paths, context.kept.get(_TAKEN, NO_FILE)
     record = _record(tx)
-    if paths is None or record is None or digest in {NO_FILE, record["detail"]["file_sha256"]}:
+    if paths is None or record is None or digest in {NO_FILE, record.digest}:
         return
     file = paths.config_file
-    changed, recorded = _changed(file), str(record["at"])
-    if changed > recorded:
+    changed = _changed(file)
+    if changed > record.at:
         incidents.settle(tx, context, Kind.CONFIG_TAMPERED, file.name, "taken over when the engine started")
         return
     words = (
-        f"{file} is not what was taken over at {recorded}, although it claims not to have changed since {changed}: "
+        f"{file} is not what was taken over at {record.at}, although it claims not to have changed since {changed}: "
         "its time was set back, or an older copy was put there"
     )
     incidents.raise_incident(tx, context, Kind.CONFIG_TAMPERED, file.name, words)
@@ -140,14 +140,20 @@ def _changed(file: Path) -> str:
 def _is_recorded(context: Context, digest: str) -> bool:
     """Whether another process took it over: `chronos config set`."""
     record = context.database.read(_record)
-    return record is not None and bool(digest) and record["detail"]["file_sha256"] == digest
+    return record is not None and bool(digest) and record.digest == digest
 
 
-def _record(tx: Tx) -> dict[str, Any] | None:
-    """Return the newest entry that names the file's digest."""
-    entries = [one for one in (newest(tx, action) for action in _TAKING) if one is not None]
-    told = [one for one in entries if one.get("detail", {}).get("file_sha256")]
-    return max(told, key=lambda one: int(one["seq"]), default=None)
+def _record(tx: Tx) -> _Taken | None:
+    """Return the newest entry that names the file's digest. One that somebody tampered with names none, and stops no
+    start.
+    """
+    entries = [one for one in (audit.newest_of(tx, action) for action in _TAKING) if one is not None]
+    told = [
+        _Taken(one.seq, str(audit.fields_of(one.body).get("at", "")), digest)
+        for one in entries
+        if isinstance(digest := audit.detail_of(one.body).get("file_sha256"), str) and digest
+    ]
+    return max(told, default=None)
 
 
 def written(context: Context, action: str, key: str) -> None:

@@ -5,7 +5,6 @@ A finding is one incident for as long as it is found, not one more count a look;
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -174,8 +173,8 @@ def audit_log(context: Context) -> None:
 
 def _verified(tx: Tx) -> str:
     """Return when the log was verified last; before the first time, when it began."""
-    last = configwatch.newest(tx, "audit.verified")
-    if last is not None:
-        return str(last["at"])
-    first = audit.walk(tx, Span(audit.pruned_seq(tx), audit.pruned_seq(tx) + 2), [], upwards=True)
-    return str(json.loads(first[0].body)["at"]) if first else ""
+    last = audit.newest_of(tx, "audit.verified")
+    mark = audit.pruned_seq(tx)
+    found = last or next(iter(audit.walk(tx, Span(mark, mark + 2), [], upwards=True)), None)
+    # One that somebody tampered with says nothing, and then the log is verified at once.
+    return "" if found is None else str(audit.fields_of(found.body).get("at", ""))

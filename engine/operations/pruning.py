@@ -13,23 +13,23 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.errors import NotPossible, StorageFull
+from engine.errors import BadInput, NotPossible, StorageFull
 from engine.host.files import NO_SPACE, ensure_private_dir, sync_dir
 from engine.operations import checkpointing, vault, verifying
-from engine.operations.auditing import fields_of
 from engine.operations.context import Context, writable
 from engine.rules import checkpoints
 from engine.rules.canonical import GENESIS, canonical_json, entry_hash, verify_chain
 from engine.rules.checkpoints import CHECKPOINT, PRUNED, Checkpoint, Signer
 from engine.rules.durations import rfc3339
 from engine.store import audit
-from engine.store.audit import Span, Stored
+from engine.store.audit import Span, Stored, fields_of
 from engine.store.tx import Tx
 
 FOLDER = "audit-archive"
@@ -37,6 +37,10 @@ SEGMENT = 100_000
 """Entries a file: some 6 MB packed, so that one archive can be looked at with ordinary tools."""
 
 _NAME = re.compile(r"audit-([0-9]{1,18})-([0-9]{1,18})\.jsonl\.gz", re.ASCII)
+_NO_ARCHIVE = (EOFError, gzip.BadGzipFile, zlib.error)
+_NO_ENTRY = (ValueError, KeyError, TypeError, AttributeError, RecursionError, BadInput)
+"""What reading an archive raises where it, or a line in it, is not what was written."""
+
 Report = Callable[[int, int], None]
 
 
@@ -259,7 +263,7 @@ def prove(path: Path, *, first_seq: int, prev: str, key: str | None) -> tuple[Ch
                     raise NotPossible(_unsound(f"{path.name}: entry {seq + 1} does not read back as it was written"))
                 seq, digest = seq + 1, claimed
             rest = file.read(1)
-    except (ValueError, KeyError, EOFError, gzip.BadGzipFile, checkpoints.NoCheckpoint) as error:
+    except (*_NO_ARCHIVE, *_NO_ENTRY) as error:
         raise NotPossible(_unsound(f"{path.name} does not read back: {error}")) from error
     if end is None or rest or (end.seq, end.hash) != (seq, digest) or not end.fits() or key not in {None, end.key}:
         raise NotPossible(_unsound(f"{path.name} does not end with the checkpoint that it must"))

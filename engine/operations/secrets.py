@@ -234,7 +234,8 @@ def _version(row: SecretRow | None) -> int:
 def _recorded_version(tx: Tx, name: str) -> int:
     """Return the newest version that the audit log knows, also of one that was deleted since; 0 without."""
     word = store.last_word(tx, f"secret:{name}", (_SET,))
-    return 0 if word is None else int(word[1].get("version", 0))
+    version = 0 if word is None else word[1].get("version")
+    return version if isinstance(version, int) else 0  # else tampered with: verification says so
 
 
 def _recorded(context: Context, name: str) -> tuple[str, dict[str, Any]] | None:

@@ -8,17 +8,15 @@ from typing import NamedTuple
 
 from engine.errors import VaultDamaged
 from engine.operations import checkpointing
-from engine.operations.auditing import SLICE, Progress, fields_of
+from engine.operations.auditing import SLICE, Progress
 from engine.operations.context import Context
 from engine.rules.canonical import GENESIS, ChainResult, unbroken, verify_chain
 from engine.rules.checkpoints import CHECKPOINT, Checkpoint, Proofs, Trust
 from engine.rules.incidents import Kind
 from engine.store import audit
-from engine.store.audit import Span
+from engine.store.audit import Span, fields_of
 from engine.store.tx import Tx
 
-_TRIES = 3
-"""Entries that are archived away while they are looked for are no reason for an alarm."""
 _OURS = b'{"action":"audit.'
 
 
@@ -49,15 +47,15 @@ def examine(context: Context, progress: Progress | None = None, *, former: Seque
     progress: told how many entries of how many were checked, every SLICE of them and at the end. What it raises ends
     the verification and is passed on. former: public keys of a lost vault, which the caller vouches for.
     """
-    for _ in range(_TRIES):
-        found, pruned_meanwhile = _verified(context, progress, former)
-        if found.ok or not pruned_meanwhile:
-            break
-    return found
+    while True:
+        found, moved = _verified(context, progress, former)
+        if found.ok or not moved:
+            return found
+        # Entries that are archived away while they are looked for are no reason for an alarm. The low end only rises.
 
 
 def _verified(context: Context, progress: Progress | None, former: Sequence[str]) -> tuple[ChainResult, bool]:
-    """Return what was found, and whether entries were archived away while it was looked for."""
+    """Return what was found, and whether entries were archived away or deleted for that while it was looked for."""
     kept = checkpointing.kept_head(context)  # before the log is looked at: so it can only be older
     try:
         trust, damage = checkpointing.trust(context, former), ""
@@ -80,7 +78,7 @@ def _verified(context: Context, progress: Progress | None, former: Sequence[str]
         confirmed=bool(proofs.signed) and trust.confirmed,
         note="; ".join(notes),
     )
-    return found, context.database.read(audit.pruned_seq) > view.mark
+    return found, context.database.read(_low_end) > (view.mark, view.span.after)
 
 
 class _View(NamedTuple):
@@ -99,9 +97,8 @@ class _View(NamedTuple):
 
 
 def _view(tx: Tx) -> _View:
-    mark, head = audit.pruned_seq(tx), audit.head(tx)[0]
-    strays, lowest = audit.bounds(tx, mark)
-    start = mark if lowest is None else min(mark, lowest - 1)
+    head = audit.head(tx)[0]
+    mark, start = _low_end(tx)
     first = audit.get(tx, mark + 1)
     return _View(
         span=Span(start, head + 1),
@@ -109,9 +106,16 @@ def _view(tx: Tx) -> _View:
         mark=mark,
         base=str(fields_of(first.body).get("prev")) if first is not None else "",
         recorded=audit.recorded(tx),
-        strays=strays,
+        strays=audit.bounds(tx, mark)[0],
         changed=audit.schema_changes(tx),
     )
+
+
+def _low_end(tx: Tx) -> tuple[int, int]:
+    """Return up to where the log was pruned, and up to where its entries are deleted already."""
+    mark = audit.pruned_seq(tx)
+    lowest = audit.bounds(tx, mark)[1]
+    return mark, mark if lowest is None else min(mark, lowest - 1)
 
 
 def _chain(context: Context, view: _View, proofs: Proofs, progress: Progress | None) -> ChainResult:
@@ -130,8 +134,8 @@ def _chain(context: Context, view: _View, proofs: Proofs, progress: Progress | N
         digest = None if prev is None else unbroken(rows, prev, seq + 1)
         part = None if digest is not None else verify_chain(map(_text, rows), prev=prev, first_seq=seq + 1)
         good = rows if part is None else rows[: part.entries]
-        for number, body, _digest in good:
-            if body.startswith(_OURS) and (why := proofs.notice(number, body)):
+        for number, body, _digest in [row for row in good if row[1].startswith(_OURS)]:
+            if why := proofs.notice(number, body):
                 since = proofs.signed[-1] if proofs.signed else start
                 why = f"{why}; something in entries {since + 1} to {number} was written anew"
                 return _bad(number - start - 1, number - 1, head, number, why)._replace(span=(since + 1, number))

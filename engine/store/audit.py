@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,6 +50,23 @@ class Span(NamedTuple):
         return Span(middle - 1, self.before), Span(self.after, middle)
 
 
+def fields_of(body: str) -> dict[str, Any]:
+    """Return what a body says; {} where it is no JSON object. A log that somebody tampered with must still be read:
+    that is when it is looked at, and neither a start nor a verification may stumble over it.
+    """
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def detail_of(body: str) -> dict[str, Any]:
+    """Return the `detail` of a body; {} where there is none that is an object."""
+    found = fields_of(body).get("detail")
+    return found if isinstance(found, dict) else {}
+
+
 def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> int:
     """Chain one entry to the recorded head, in the transaction of the act itself; return its number."""
     seq, prev = upcoming(tx)
@@ -72,8 +90,13 @@ def append(tx: Tx, now_ms: int, actor: str, action: str, subject: str, detail: M
 
 def upcoming(tx: Tx) -> tuple[int, str]:
     """Return (seq, prev) of the entry that would be appended next."""
-    seq, prev = tx.memo.get(_HEAD) or tx.row("audit.next") or head(tx)
+    seq, prev = tx.memo.get(_HEAD) or _head_of(tx.row("audit.next")) or head(tx)
     return seq + 1, prev
+
+
+def _head_of(row: tuple[Any, ...] | None) -> tuple[int, str] | None:
+    """A hash that is no text any more must not keep anything from being written, nor from being shown."""
+    return None if row is None else (row[0], row[1].decode(errors="replace"))
 
 
 def _record(tx: Tx) -> None:
@@ -85,13 +108,12 @@ def _record(tx: Tx) -> None:
 
 def recorded(tx: Tx) -> tuple[int, str] | None:
     """Return (seq, hash) of the head as it was recorded beside the log; None when somebody took that away."""
-    return tx.row("audit.recorded")
+    return _head_of(tx.row("audit.recorded"))
 
 
 def head(tx: Tx) -> tuple[int, str]:
     """Return (seq, hash) of the newest entry; (0, 64 zeros) of an empty log."""
-    row = tx.row("audit.head")
-    return (row[0], row[1]) if row else (0, GENESIS)
+    return _head_of(tx.row("audit.head")) or (0, GENESIS)
 
 
 def walk(tx: Tx, span: Span, conditions: Sequence[tuple[str, str]], *, upwards: bool) -> list[Stored]:

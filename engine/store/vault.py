@@ -115,9 +115,9 @@ def note_public_key(tx: Tx, public_hex: str) -> None:
 def last_word(tx: Tx, subject: str, actions: tuple[str, ...]) -> tuple[str, dict[str, Any]] | None:
     """Return (action, detail) of the newest audit entry about `subject` with one of these actions; None without."""
     for entry in audit.of_subject(tx, subject, _EVERYTHING, 200, upwards=False):
-        body = json.loads(entry.body)
-        if body["action"] in actions:
-            return body["action"], body["detail"]
+        action = audit.fields_of(entry.body).get("action")
+        if action in actions:
+            return str(action), audit.detail_of(entry.body)
     return None
 
 

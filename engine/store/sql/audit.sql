@@ -1,15 +1,17 @@
 -- head: the newest entry; the next one is chained to it.
-SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1;
+SELECT seq, CAST(hash AS BLOB) FROM audit ORDER BY seq DESC LIMIT 1;
 
 -- next: what the next entry is chained to: the head that was recorded, not the last row that is there. So a tail that
 -- was cut off stays a gap, and a last entry that was written anew is not followed. Behind rows that were put in.
-SELECT max(c.n, coalesce((SELECT max(seq) FROM audit), 0)), c.word FROM counts AS c WHERE c.name = 'audit_head';
+-- A number that no log can reach (2^52) says nothing: canonical JSON ends at 2^53, and nothing could be written any more.
+SELECT max(iif(c.n < 4503599627370496, c.n, 0), coalesce((SELECT max(seq) FROM audit), 0)), CAST(c.word AS BLOB)
+  FROM counts AS c WHERE c.name = 'audit_head';
 
 -- append: in the transaction of the act itself.
 INSERT INTO audit (seq, body, hash) VALUES (:seq, :body, :hash);
 
 -- recorded: the head as it was written beside the log.
-SELECT n, word FROM counts WHERE name = 'audit_head';
+SELECT n, CAST(word AS BLOB) FROM counts WHERE name = 'audit_head';
 
 -- record: the head, in the transaction of the entries up to it.
 UPDATE counts SET n = :seq, word = :hash WHERE name = 'audit_head';
