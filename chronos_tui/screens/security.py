@@ -132,15 +132,16 @@ class Security(OnKept):
 
     def _show(self) -> None:
         kept, now_ms = self.kept, self.host.now_ms()
-        grown = False
+        grown: Table | None = None
         for name, table in self._sections.tables.items():
             if trouble := kept.troubles.get(name):
                 table.fail(trouble)
             else:
                 shown = views.section(name, kept, now_ms)
-                grown |= table.take(shown.rows, shown.words, *shown.empty)
-        if grown:
-            self._sections.refresh(layout=True)
+                if table.take(shown.rows, shown.words, *shown.empty):
+                    grown = table
+        if grown is not None:
+            grown.refresh(layout=True)  # a child's: it is what makes Textual place all of them anew
         self._show_lines()
         self._show_page()
         self._note_offered()

@@ -52,11 +52,9 @@ class Evidence:
         return done
 
     def everything(self, **env: str) -> None:
-        """Run every command that shows something, with and without --json, and with tracebacks."""
+        """Run every command that shows something, with tracebacks."""
         for words in _SHOWING:
-            self.chronos(*words, **env)
-        for words in _SHOWING[:4]:
-            self.chronos(*words, CHRONOS_DEBUG="1", **env)
+            self.chronos(*words, **{**env, "CHRONOS_DEBUG": "1"})
 
     def heard(self, engine: Engine) -> None:
         """Keep what an engine wrote on stderr. Once it has ended."""

@@ -14,10 +14,12 @@ import pytest
 from engine.engine import Engine
 from engine.errors import AlreadyOwned, BadInput, ChronosError, IdempotencyConflict, NotFound, NotPossible
 from engine.model import Attachment, NewMessage, OnUncertain, Priority, Role, RouteStep, Settings, TargetSpec
-from engine.operations import bulk, delivering, housekeeping, reading
+from engine.operations import bulk, delivering, housekeeping, incidents, reading
 from engine.operations.acts import Action
 from engine.operations.watching import Topic
-from engine.store import leader
+from engine.rules.apikeys import Scope
+from engine.rules.incidents import Kind
+from engine.store import apikeys, leader
 from tests import support
 from tests.store.rig import answer, running, tell
 from tests.support import Box, data_dir, opened_box, opened_engine, settings
@@ -200,6 +202,32 @@ def test_the_change_feed_names_what_moved_and_nothing_else(tmp_path: Path) -> No
             assert feed.poll() == {Topic.OUTBOX, Topic.AUDIT}
             engine.start("test")
             assert Topic.ENGINE in feed.poll()
+        finally:
+            feed.close()
+
+
+def test_the_change_feed_sees_counters_that_move_without_an_audit_entry(tmp_path: Path) -> None:
+    with opened_engine(where(tmp_path), mail(tmp_path)) as engine:
+        context, feed = engine.context, engine.changes()
+
+        def raised(detail: str) -> None:
+            context.database.write(lambda tx: incidents.raise_incident(tx, context, Kind.CLOCK_JUMP, "clock", detail))
+
+        try:
+            feed.poll()
+            raised("first")
+            assert feed.poll() == {Topic.AUDIT, Topic.SECURITY}
+            raised("again")
+            assert feed.poll() == {Topic.SECURITY}
+            engine.incident_ack(1)
+            assert feed.poll() == {Topic.AUDIT, Topic.SECURITY}
+            engine.incident_resolve(1, "summer time")
+            assert feed.poll() == {Topic.AUDIT, Topic.SECURITY}
+            made = engine.api_key_create("n8n", [Scope.SEND])
+            assert feed.poll() == {Topic.AUDIT, Topic.SECURITY}
+            use = apikeys.Use(made.key.id, 3, context.clock.now_ms(), "10.0.0.1")
+            context.database.write(lambda tx: apikeys.used(tx, [use]))
+            assert feed.poll() == {Topic.SECURITY}
         finally:
             feed.close()
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadInput
-from engine.rules.canonical import GENESIS, canonical_json, entry_hash, verify_chain
+from engine.rules.canonical import GENESIS, canonical_json, entry_hash, unbroken, verify_chain
 
 MOST = 2**53 - 1
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -272,3 +272,48 @@ def test_any_fields_beside_the_chains_own_verify(extra: dict[str, Any]) -> None:
     assert verify_chain(chain(3, note=1, details=extra), first_seq=1).ok
     body = canonical_json({**extra, "prev": GENESIS, "seq": 1})
     assert verify_chain([(1, body, entry_hash(body))], first_seq=1).ok
+
+
+def _stored(entries: list[Entry]) -> list[tuple[int, bytes, bytes]]:
+    return [(seq, body.encode("utf-8", "surrogatepass"), digest.encode()) for seq, body, digest in entries]
+
+
+def test_a_sound_piece_is_certain_at_a_glance_wherever_it_begins() -> None:
+    for subject in ("msg_" + "a" * 32, "hold:all", "", "é" * 50):
+        entries = list(chain(30, subject=subject))
+        assert unbroken(_stored(entries), GENESIS, 1) == entries[-1][2]
+        assert unbroken(_stored(entries[7:]), entries[6][2], 8) == entries[-1][2]
+        assert unbroken(_stored(entries[7:]), entries[5][2], 8) is None
+        assert unbroken(_stored(entries[7:]), entries[6][2], 7) is None
+
+
+@given(st.data())
+def test_what_is_certain_at_a_glance_is_sound(data: st.DataObject) -> None:
+    """Nothing gets by that the careful look would stop, whatever is changed."""
+    entries = list(chain(5, subject=data.draw(text), detail=data.draw(values)))
+    rows = _stored(entries)
+    index = data.draw(st.integers(0, 4))
+    seq, body, digest = rows[index]
+    at = data.draw(st.integers(0, len(body) - 1))
+    kind = data.draw(st.sampled_from(["body", "hash", "both", "seq", "swap"]))
+    if kind in {"body", "both"}:
+        body = body[:at] + data.draw(st.binary(max_size=3)) + body[at + 1 :]
+    if kind == "both":
+        digest = hashlib.sha256(body).hexdigest().encode()
+    if kind == "hash":
+        digest = data.draw(st.binary(max_size=64)) + digest[data.draw(st.integers(0, 64)) :]
+    if kind == "seq":
+        seq += data.draw(st.integers(-3, 3))
+    rows[index] = (seq, body, digest)
+    if kind == "swap":
+        rows[index], rows[at % 5] = rows[at % 5], rows[index]
+    if unbroken(rows, GENESIS, 1) is not None:
+        careful = [(n, b.decode("utf-8", "surrogateescape"), d.decode(errors="replace")) for n, b, d in rows]
+        assert verify_chain(careful, prev=GENESIS, first_seq=1).ok
+
+
+@pytest.mark.parametrize("subject", ['"', "\\", 'x"}', '","seq":1,"subject":"', "\n"])
+def test_a_subject_that_needs_escapes_is_left_to_the_careful_look(subject: str) -> None:
+    entries = list(chain(3, subject=subject))
+    assert unbroken(_stored(entries), GENESIS, 1) in {None, entries[-1][2]}
+    assert verify_chain(entries, prev=GENESIS, first_seq=1).ok

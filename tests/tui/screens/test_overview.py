@@ -20,7 +20,7 @@ from engine.rules.incidents import Kind
 from engine.store import lanes
 from engine.store.lanes import Lane
 from tests.support import Box, opened_box, settings, target
-from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed
+from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed, troubled
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[2J\u202e[@click=app.quit]x[/]\r\nnext\u200b"
 
@@ -158,6 +158,22 @@ def test_enter_leads_to_the_thing_and_minus_back(tmp_path: Path, box: str, keys:
             await rig.shows("─ Engine ─")
             assert pane(rig, box).has_focus
             assert under(rig, box) == here
+
+    run(test())
+
+
+def test_an_incident_leads_to_its_page(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened_cockpit(tmp_path, panel="overview", fill=troubled) as rig:
+            await to(rig, "engine")
+            await rig.press("j")
+            assert under(rig, "engine") == "incident 1"
+            await rig.press("enter")
+            await rig.shows("─ Incidents ──")
+            await rig.until(lambda: any(line.startswith("▸     1 ✗ high") for line in rig.screen_lines()))
+            await rig.press("minus")
+            await rig.shows("─ Engine ─")
+            assert under(rig, "engine") == "incident 1"
 
     run(test())
 

@@ -24,6 +24,7 @@ from chronos_tui.widgets.table import Rows
 from chronos_tui.widgets.textview import TextView
 from engine.operations import inbound, incidents
 from engine.operations.vault import Provider
+from engine.rules.apikeys import Scope
 from engine.rules.incidents import Kind
 from engine.store import incidents as store
 from tests import inbox
@@ -115,7 +116,9 @@ def test_a_big_screen_shows_all_of_them(tmp_path: Path, size: tuple[int, int]) -
     async def test(rig: Rig) -> None:
         for title in ("─ Incidents ──", "─ API keys ──", "─ Sources ──", "─ Secrets ──"):
             assert title in rig.screen_text()
-        assert rows(rig, "keys")[0] in rig.screen_text()
+        for section in ("incidents", "keys"):
+            for name in rows(rig, section):
+                assert re.search(rf"\b{name}\b", rig.screen_text()), "each has the lines that it needs"
         await rig.press("tab", "j")
         assert panel(rig).section == "keys"
         assert panel(rig).under == rows(rig, "keys")[1]
@@ -198,6 +201,15 @@ def test_the_panel_shown_again_has_the_cursor_where_it_was(tmp_path: Path) -> No
 
     cockpit(tmp_path, test)
     cockpit(tmp_path / "wide", test, WIDE)
+
+
+def test_a_table_that_grows_gets_its_lines(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        for number in range(8):
+            rig.engine.api_key_create(f"more-{number}", [Scope.SEND])
+        await rig.until(lambda: all(f"more-{number}" in rig.screen_text() for number in range(8)))
+
+    cockpit(tmp_path, test, WIDE)
 
 
 # The keys of each section
