@@ -96,7 +96,8 @@ def receive(
     except BadSignature as error:
         tallying.refused(context, source, error.reason, remote, str(error))
         return Received(Verdict.REFUSED, "", None, str(error))
-    arrival = _arrival(context, source, lower, body, proof, remote)
+    named = proof.event_id or _unnamed(context, entry, proof)
+    arrival = _arrival(source, named, lower, body, proof, remote)
     seen = context.database.read(lambda tx: _seen(tx, arrival))
     if seen is not None:
         return _again(context, arrival, seen)
@@ -140,14 +141,16 @@ def _open_secrets(context: Context, entry: Mapping[str, Any]) -> tuple[list[str]
     return opened, troubles
 
 
+def _unnamed(context: Context, entry: Mapping[str, Any], proof: Proof) -> str:
+    """Return an id for an event that its sender gave none."""
+    if entry["verify"] == API_KEY:
+        return new_uid(context.clock.now_ms(), context.entropy(10)).replace("msg_", "evt_")
+    return f"sha256:{proof.digest}"  # the same signed content is the same event
+
+
 def _arrival(
-    context: Context, source: str, headers: Mapping[str, str], body: bytes, proof: Proof, remote: str
+    source: str, event_id: str, headers: Mapping[str, str], body: bytes, proof: Proof, remote: str
 ) -> _Arrival:
-    event_id = proof.event_id
-    if not event_id and proof.signed_id and context.settings.sources[source]["verify"] == API_KEY:
-        event_id = new_uid(context.clock.now_ms(), context.entropy(10)).replace("msg_", "evt_")
-    elif not event_id:
-        event_id = f"sha256:{proof.digest}"  # the same signed content is the same event
     content_type = safe_line(headers.get("content-type", ""), 200)
     event = mapping.Event(source, event_id, proof.kind, mapping.kept_headers(headers), content_type, body)
     return _Arrival(event, proof, digest(body), safe_line(remote, 100))

@@ -66,8 +66,10 @@ def _message(target: str, made: Checkpoint) -> NewMessage:
         f"{document}\n"
     )
     subject = f"Audit log of {made.instance}: entry {made.seq}"
-    # One message for one head and one receiver, however often it is asked for.
-    return NewMessage(target, subject, text, idempotency_key=f"audit-witness:{made.seq}:{target}"[:256])
+    # One message for one head and one receiver. By the hash, which nobody knows beforehand: who may send may use any
+    # key, and one that was taken for other content must not keep the witness from being told.
+    key = f"audit-witness:{made.seq}:{made.hash[:16]}:{target}"[:256]
+    return NewMessage(target, subject, text, idempotency_key=key)
 
 
 def send_when_due(context: Context) -> str | None:

@@ -251,6 +251,14 @@ def test_a_head_is_sent_to_a_target_by_name(box: Box) -> None:
     assert box.database.read(head) == before, "a target that is not there costs no checkpoint"
 
 
+def test_who_may_send_cannot_keep_the_witness_from_being_told(box: Box) -> None:
+    """Keys of messages that are to come, taken beforehand."""
+    head = box.database.read(audit.head)[0]
+    for seq in range(head + 40, head + 80):  # each is an entry itself
+        box.put(text="taken", idempotency_key=f"audit-witness:{seq}:mail")
+    assert witnessing.send_when_due(box.context)
+
+
 def test_without_a_witness_in_the_configuration_one_must_be_named(box: Box) -> None:
     box.context.settings = settings()
     assert witnessing.send_when_due(box.context) is None

@@ -64,6 +64,17 @@ def test_the_answer_for_others_messages_is_that_for_none(api: Api) -> None:
     assert {**hidden, "instance": ""} == {**missing, "instance": ""}
 
 
+def test_a_conflict_names_no_message_of_another_target(api: Api) -> None:
+    api.key(Scope.SEND)
+    other = api.send(target="other", http={"Idempotency-Key": "k"}).json
+    problem = assert_problem(api.send(target="hook", http={"Idempotency-Key": "k"}), 409, "idempotency-key-reused")
+    assert other["uid"] in problem["detail"]
+    api.key(Scope.SEND, targets=("hook",))
+    problem = assert_problem(api.send(target="hook", http={"Idempotency-Key": "k"}), 409, "idempotency-key-reused")
+    assert other["uid"] not in str(problem)
+    assert f"#{other['id']}" not in str(problem)
+
+
 def test_pages_of_a_route_and_a_target_are_one_list(api: Api) -> None:
     api.key(Scope.SEND)
     names = ["hook", "alerts", "other", "mail", "alerts", "hook", "mail", "other", "alerts"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInput, NotFound, NotPossible
+from engine.errors import BadInput, IdempotencyConflict, NotFound, NotPossible
 from engine.inbound.http.calls import Call, Reply
 from engine.inbound.http.models import AttachmentIn, MessageIn, MessagesQuery
-from engine.inbound.http.problems import FORBIDDEN, NOT_FOUND, Fault, Problem, invalid
+from engine.inbound.http.problems import FORBIDDEN, KEY_REUSED, NOT_FOUND, Fault, Problem, invalid
 from engine.inbound.http.reading import pointer
 from engine.model import Attachment, Message, NewMessage, OnUncertain, Priority
 from engine.operations import acts, reading, shapes
 from engine.operations.acts import Action
-from engine.operations.enqueue import enqueue, resolve
+from engine.operations.enqueue import Enqueued, enqueue, resolve
 from engine.rules import filters
 from engine.rules.filters import Filter, Term
 from engine.rules.identity import is_uid
@@ -28,7 +28,7 @@ def send(call: Call) -> Reply:
     """POST /v1/messages: 202 with the message once it is on the disk; 200 with the same one for a repeat."""
     given: MessageIn = call.body
     _check_target(call, given.target)
-    done = enqueue(call.context, _checked(call, given))
+    done = _enqueued(call, _checked(call, given))
     call.desk.surface.wake()
     message = done.message
     if done.created:
@@ -37,6 +37,17 @@ def send(call: Call) -> Reply:
         tags = reading.tags_of(call.context, [message.id])[message.id]
     headers = {"Location": f"/v1/messages/{message.uid}"}
     return Reply(shapes.message(message, tags), status=202 if done.created else 200, headers=headers)
+
+
+def _enqueued(call: Call, new: NewMessage) -> Enqueued:
+    try:
+        return enqueue(call.context, new)
+    except IdempotencyConflict:
+        if not call.bound_to:
+            raise
+        # Whose message it was may be none of this key's business.
+        words = "this idempotency key was used for other content; use another one"
+        raise Problem(KEY_REUSED, words) from None
 
 
 def _check_target(call: Call, target: str) -> None:
