@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class _Task(WSGITask):  # type: ignore[misc]
     """One request for the application."""
 
+    wrote_header: bool
+
     def execute(self) -> None:
         """Answer."""
         self.channel.served += 1
@@ -100,6 +102,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def decrypted(self) -> bool:
         """Whether there is something to read that the system knows nothing of."""
         return False
+
+    @property
+    def served_now(self) -> bool:
+        """Whether it is a worker's turn, so that the loop has nothing to do for it; asked of each one at each turn."""
+        return bool(self.requests) and not (self.total_outbufs_len or self.will_close or self.close_when_flushed)
 
     @property
     def waiting(self) -> bool:

@@ -188,9 +188,12 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         poll = select.poll()
         read_at_once = []
         for number, one in list(self._map.items()):
-            if isinstance(one, Channel) and one.decrypted:
-                read_at_once.append(one)
-                continue
+            if isinstance(one, Channel):
+                if one.served_now:
+                    continue
+                if one.decrypted:
+                    read_at_once.append(one)
+                    continue
             flags = (select.POLLIN if one.readable() else 0) | (
                 select.POLLOUT if one.writable() and not one.accepting else 0
             )
