@@ -182,7 +182,7 @@ class Gate:
 
     def _look_up(self, key_id: str, origin: Origin) -> _Known:
         """Return a key that may be used now and from there; its secret is not proved yet."""
-        lock = self._context.database.read(lambda tx: apikeys.lock(tx, key_id))
+        lock = self._context.database.read(lambda tx: apikeys.lock(tx, key_id), single=True)
         known = self._known.get(key_id)
         if lock is not None and (known is None or known.lock != lock):
             known = self._context.database.read(lambda tx: _read(tx, key_id))

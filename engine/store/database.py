@@ -85,8 +85,7 @@ class Database:
         self._readers = ReaderPool(self._connect_reader, max(1, options.max_connections - 2), options.busy_ms / 1000)
         self._writer_lock = threading.Lock()
         self._deadline = 0.0
-        self._unfolded = 0
-        self._log_peak_bytes = 0
+        self._unfolded = self._log_peak_bytes = 0
         self._broken: ChronosError | None = None
         self._closed = False
         with self._translated(), self._exclusive():
@@ -240,16 +239,17 @@ class Database:
 
     # Reading
 
-    def read(self, work: Callable[[Tx], T], *, within_ms: int | None = None) -> T:
+    def read(self, work: Callable[[Tx], T], *, within_ms: int | None = None, single: bool = False) -> T:
         """Run `work` against one consistent snapshot on a connection that cannot write.
 
-        within_ms: its deadline, instead of the one for statements.
+        within_ms: its deadline, instead of the one for statements. single: it is one statement, a snapshot by itself.
         Raises what `work` raises; DatabaseBusy when every connection is taken, DeadlineExceeded past the deadline.
         """
         with self._reader() as connection:
             deadline = time.monotonic() + (self.options.statement_ms if within_ms is None else within_ms) / 1000
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
-            connection.execute("BEGIN")
+            if not single:
+                connection.execute("BEGIN")
             try:
                 return work(Tx(connection, self._queries))
             finally:

@@ -208,6 +208,16 @@ class _Crowd:
             return [future.exception() or future.result() for future in futures]
 
 
+def test_one_statement_is_read_without_a_transaction_of_its_own(database: Database) -> None:
+    put(database, "a")
+
+    def begun(tx: Tx) -> tuple[str | None, bool]:
+        return look(tx, "a"), tx._connection.in_transaction
+
+    assert database.read(begun, single=True) == ("1", False)
+    assert database.read(begun) == ("1", True)
+
+
 def test_threads_that_wait_together_share_one_commit(database: Database) -> None:
     commits: list[str] = []
     database.outside_transaction(lambda connection: connection.set_trace_callback(commits.append))
