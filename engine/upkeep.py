@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from engine.errors import ChronosError
 from engine.operations.context import Context
-
-if TYPE_CHECKING:
-    from schedule import Scheduler
 
 Chore = Callable[[Context], object]
 
@@ -22,7 +18,11 @@ _LEAVE_S = 2.0
 
 
 class Upkeep:
-    """Runs from `start` until `stop`. chores: (every so many seconds, what); each runs once at the start too."""
+    """Runs from `start` until `stop`. chores: (every so many seconds, what); each runs once at the start too.
+
+    By the clock that nobody sets: one of the chores looks whether the other one was, and none may wait for an hour in
+    October.
+    """
 
     def __init__(self, context: Context, chores: tuple[tuple[int, Chore], ...]) -> None:
         self._context = context
@@ -45,21 +45,17 @@ class Upkeep:
             self._thread.join(within_s)
 
     def _run(self) -> None:
-        scheduler = self._scheduler()
-        for _every_s, chore in self._chores:
-            if self._over.is_set():
+        clock = self._context.clock
+        due_ms = [clock.monotonic_ms()] * len(self._chores)
+        while True:
+            for number, (every_s, chore) in enumerate(self._chores):
+                if self._over.is_set():
+                    return
+                if clock.monotonic_ms() >= due_ms[number]:
+                    self._guarded(chore)
+                    due_ms[number] = clock.monotonic_ms() + every_s * 1_000
+            if self._over.wait(_LOOK_S):
                 return
-            self._guarded(chore)
-        while not self._over.wait(_LOOK_S):
-            scheduler.run_pending()
-
-    def _scheduler(self) -> Scheduler:
-        import schedule
-
-        scheduler: Scheduler = schedule.Scheduler()
-        for every_s, chore in self._chores:
-            scheduler.every(every_s).seconds.do(self._guarded, chore)
-        return scheduler
 
     def _guarded(self, chore: Chore) -> None:
         """One failing chore must not starve the others. The same trouble is logged once until it is over."""
