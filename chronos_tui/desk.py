@@ -32,6 +32,9 @@ KEEP_S = 0.5
 GRACE_S = 3.0
 """How long nobody may deliver before an attached cockpit takes over: systemd restarts its engine within this."""
 
+_FIRST_PAINT_S = 0.3
+"""How long what comes with delivering waits, such as the HTTP door: it imports for 0.3 s while a screen is drawn."""
+
 _PROGRESS_S = 0.5
 """A bar repaints at most twice a second."""
 
@@ -232,7 +235,7 @@ class Desk:
             if role != shown:
                 shown = role
                 self._hand_over(lambda role=role: self._role(role))  # type: ignore[misc]
-                if role == bridge.Role.OWNER:
+                if role == bridge.Role.OWNER and not self._stopping.wait(_FIRST_PAINT_S):
                     self._on_owner()
             self._stopping.wait(KEEP_S)
 
