@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -68,7 +67,9 @@ class Context:
         """Return a context for one request of somebody else: the same but for who acts. Not for keeping: a reload of
         the configuration does not reach it.
         """
-        other = copy.copy(self)
+        other = Context.__new__(Context)
+        for name in Context.__slots__:  # not copy.copy: its module is half a millisecond of a `chronos send`
+            setattr(other, name, getattr(self, name))
         other.actor = actor
         return other
 
