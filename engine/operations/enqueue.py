@@ -141,7 +141,8 @@ def _repeated(tx: Tx, known: tuple[int, str], row: dict[str, Any], key: str) -> 
 
 
 def _collapse(tx: Tx, context: Context, row: dict[str, Any], message_id: int) -> None:
-    waiting = tx.rows("messages.waiting_in_collapse", {"target": row["target"], "collapse_key": row["collapse_key"]})
+    params = {name: row[name] for name in ("target", "route", "collapse_key")}
+    waiting = tx.rows("messages.waiting_in_collapse", params)
     for (old_id,) in waiting:
         old = messages.get(tx, old_id)
         if old is None or old.id == message_id:

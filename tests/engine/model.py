@@ -112,7 +112,7 @@ class Model:
             if (
                 old.id != new.id
                 and old.state == "queued"
-                and old.target == new.target
+                and (old.target, old.route) == (new.target, new.route)
                 and new.collapse_key is not None
                 and old.collapse_key == new.collapse_key
             ):

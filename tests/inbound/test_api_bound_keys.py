@@ -75,6 +75,15 @@ def test_a_conflict_names_no_message_of_another_target(api: Api) -> None:
     assert f"#{other['id']}" not in str(problem)
 
 
+def test_a_route_replaces_nothing_that_waits_for_its_target_itself(api: Api) -> None:
+    api.key(Scope.SEND)
+    direct = api.send(target="hook", collapse_key="c").json["uid"]
+    api.key(Scope.SEND, targets=("alerts",))
+    first = api.send(target="alerts", collapse_key="c").json["uid"]
+    second = api.send(target="alerts", collapse_key="c").json["uid"]
+    assert [api.message(uid).state for uid in (direct, first, second)] == ["queued", "cancelled", "queued"]
+
+
 def test_pages_of_a_route_and_a_target_are_one_list(api: Api) -> None:
     api.key(Scope.SEND)
     names = ["hook", "alerts", "other", "mail", "alerts", "hook", "mail", "other", "alerts"]

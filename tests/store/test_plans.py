@@ -71,7 +71,11 @@ HOT: list[tuple[str, dict[str, Any], str]] = [
     ("messages.hopping", _NOW, "messages_hopping"),
     ("messages.by_idempotency_key", {"idempotency_key": "key-17"}, "messages_idempotency"),
     ("messages.id_of_uid", {"uid": "msg_1"}, "messages_uid"),
-    ("messages.waiting_in_collapse", {"target": "target1", "collapse_key": "collapse-1"}, "messages_collapse"),
+    (
+        "messages.waiting_in_collapse",
+        {"target": "target1", "collapse_key": "collapse-1", "route": ""},
+        "messages_collapse",
+    ),
     ("messages.order_sending", _KEY, "messages_order"),
     ("messages.order_waiting", _KEY, "messages_order"),
     ("messages.order_earlier", {"state": "dead", "after": 0, "before": 99_999, **_KEY}, "messages_order"),

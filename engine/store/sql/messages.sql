@@ -22,9 +22,11 @@ INSERT OR IGNORE INTO tags (tag, message_id) VALUES (:tag, :message_id);
 -- by_idempotency_key: was this key used before?
 SELECT id, content_hash FROM messages WHERE idempotency_key = :idempotency_key;
 
--- waiting_in_collapse: older messages that a new one with the same collapse key replaces; those on the wire are not.
+-- waiting_in_collapse: older messages that a new one with the same collapse key replaces; those on the wire are not. What
+-- was sent by a route is another address than the target it waits for: who may send by one may not cancel the other's.
 SELECT id FROM messages
  WHERE state = 'queued' AND target = :target AND collapse_key IS NOT NULL AND collapse_key = :collapse_key
+   AND route = :route
  ORDER BY id LIMIT 1000;
 
 -- by_id: one message.
