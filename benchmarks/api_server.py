@@ -73,6 +73,7 @@ class _Open:
 
 def _serve_peer() -> None:
     """What nobody can do without: waitress reads the request, falcon the JSON, and a small JSON goes back."""
+    import logging
     import threading
 
     import falcon
@@ -86,6 +87,7 @@ def _serve_peer() -> None:
 
     app = falcon.App()
     app.add_route("/v1/messages", Messages())
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # or it writes a line for each request that waits
     server = waitress.create_server(app, listen="127.0.0.1:0", threads=8)
     threading.Thread(target=server.run, daemon=True).start()
     _wait(f"127.0.0.1:{server.effective_port}", "")

@@ -111,6 +111,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
         self._listener = listener
         self._closing = threading.Lock()
         self._closed = False
+        self._pulled = False
         self._give_up_s: float | None = None
         self._hurry_s = 0.0
         self._calm_until_s = 0.0
@@ -143,7 +144,8 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
     def pull_trigger(self) -> None:
         """Wake the loop. A worker may do so after the end, when the pipe's number may be another file's already."""
         with self._closing:
-            if not self._closed:
+            if not (self._closed or self._pulled):
+                self._pulled = True
                 super().pull_trigger()
 
     # The loop's thread
@@ -185,6 +187,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
 
     def _turn(self) -> None:
         """One round. Not wasyncore's: that spins on urgent data, and knows nothing of what TLS has already read."""
+        self._pulled = False  # before anything is looked at: what changes from now on wakes the poll below
         poll = select.poll()
         read_at_once = []
         for number, one in list(self._map.items()):
