@@ -74,8 +74,9 @@ def test_text_is_cut_by_the_cells_it_takes(text: str, cells: int, expected: str)
 def test_what_is_cut_always_fits(text: str, cells: int) -> None:
     assert cell_len(cut(text, cells)) <= cells
     assert cell_width(text) == cell_len(text)
-    if cell_len(text) <= cells and len(text) < 16 * cells:
-        assert cut(text, cells) == text.lstrip("\u200d\ufe0f").rstrip("\u200d")
+    shown = text.lstrip("\u200d\ufe0f").rstrip("\u200d")  # which a joiner in front of it may have made narrower
+    if max(cell_len(text), cell_len(shown)) <= cells and len(text) < 16 * cells:
+        assert cut(text, cells) == shown
 
 
 def test_a_megabyte_is_looked_at_only_as_far_as_it_is_shown() -> None:
