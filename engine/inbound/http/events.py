@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.inbound.http.problems import FORBIDDEN, NOT_FOUND, TOO_LARGE, Kind, Problem
+from engine.inbound.http.surface import Gatekeeper, Surface
 from engine.operations import inbound
 from engine.operations.context import Context
 from engine.operations.inbound import Received, Verdict
@@ -21,30 +22,10 @@ PACKED = Kind("event-packed", 415, "The body is packed")
 REPLAYED = Kind("event-replayed", 409, "This signature or id was used before")
 
 
-class Gatekeeper(Protocol):
-    """Says who knocks, and how often anybody may; operations.gate.Gate is the real one."""
-
-    def admit(self, authorization: str | None, remote: str, scope: Scope) -> Caller:
-        """Return who it is, or raise operations.gate.Refused."""
-
-    def knock(self, remote: str) -> None:
-        """Count a request that shows no key, or raise operations.gate.Refused."""
-
-    def failed(self, remote: str) -> None:
-        """Count an event that was refused."""
-
-
-class Waker(Protocol):
-    """The engine that delivers in this process."""
-
-    def wake(self) -> None:
-        """Something was committed that the dispatcher should look at."""
-
-
 class Inbound:
     """One resource for every source. Sources are looked up per request, so that a reload reaches it."""
 
-    def __init__(self, context: Context, surface: Waker, gate: Gatekeeper) -> None:
+    def __init__(self, context: Context, surface: Surface, gate: Gatekeeper) -> None:
         self._context = context
         self._surface = surface
         self._gate = gate

@@ -8,9 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, NamedTuple
 
 from engine.host.config.checks import is_loopback
-
-UNIX = "unix"
-"""What a client of the Unix socket is called; file permissions say who may be one."""
+from engine.rules.apikeys import UNIX
 
 _MOST_HOPS = 20
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")

@@ -24,7 +24,7 @@ from engine.inbound.http import incoming
 from engine.inbound.http.channel import Channel
 from engine.inbound.http.counting import ids
 from engine.inbound.http.limits import Budget, Limits
-from engine.inbound.http.remote import UNIX
+from engine.rules.apikeys import UNIX
 
 if TYPE_CHECKING:
     import ssl
