@@ -15,6 +15,7 @@ from engine.operations.context import Context, writable
 from engine.rules.durations import format_duration, rfc3339
 from engine.rules.incidents import Kind, Severity
 from engine.store import audit
+from engine.store import incidents as store
 from engine.store.tx import Tx
 
 UNNOTICED_MS = 10 * 60_000
@@ -23,6 +24,7 @@ UNNOTICED_MS = 10 * 60_000
 _TAKEN = "configwatch.taken"
 _DIFFERS = "configwatch.differs"
 _RAISED = "configwatch.raised"
+_LOOKED = "configwatch.looked"
 _TAKING = ("engine.started", "config.loaded", "config.set", "config.unset")
 _MOST_BYTES = 16 * 1024 * 1024
 NO_FILE = ""
@@ -106,9 +108,20 @@ def watch(context: Context) -> None:
             lambda tx: incidents.raise_incident(tx, context, Kind.CONFIG_TAMPERED, file.name, words, severity=severity)
         )
         context.kept[_RAISED] = words
-    elif found is None and context.kept.pop(_RAISED, None):
+    elif found is None and (context.kept.pop(_RAISED, None) or _left_open(context, file)):
         note = "the file is what was taken over, and nobody else may change it"
         context.database.write(lambda tx: incidents.settle(tx, context, Kind.CONFIG_TAMPERED, file.name, note))
+
+
+def _left_open(context: Context, file: Path) -> bool:
+    """Whether, at this process's first look, an incident of the one before stands that said who may change the file.
+    Those are the critical ones; what a start finds of the file itself stands until somebody takes the file over.
+    """
+    if _LOOKED in context.kept:
+        return False
+    context.kept[_LOOKED] = True
+    known = context.database.read(lambda tx: store.active(tx, Kind.CONFIG_TAMPERED, file.name))
+    return known is not None and known.severity == Severity.CRITICAL
 
 
 def _differs(context: Context, file: Path) -> str | None:

@@ -331,6 +331,15 @@ def test_a_configuration_that_others_may_write_is_said_with_the_reason(engine: E
     assert found(engine) == []
 
 
+def test_what_was_mended_while_nobody_looked_is_settled_by_the_next_process(engine: Engine, clock: FakeClock) -> None:
+    engine.paths.config_file.chmod(0o666)
+    configwatch.watch(engine.context)
+    engine.paths.config_file.chmod(0o600)
+    with opened_engine(engine.paths, clock=clock) as other:
+        configwatch.watch(other.context)
+        assert found(other) == []
+
+
 def _restarted(engine: Engine, clock: FakeClock) -> list[Incident]:
     """Start an engine on the same directory, as the next process does."""
     with opened_engine(engine.paths, clock=clock) as other:
