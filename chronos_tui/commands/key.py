@@ -24,6 +24,9 @@ _COLUMNS = (
     Column("ends"),
     Column("last used", flexible=True),
 )
+_ANY = "any"
+_BOUND = _COLUMNS[3:5]
+"""Left out where no key is bound: 80 columns hold the rest."""
 _DAY_MS = 86_400_000
 
 
@@ -105,7 +108,9 @@ def show_list(session: Session, given: Arguments) -> int:
     if not found:
         session.out.note("there is no API key; 'chronos key create --name N --scope send' makes one")
         return 0
-    show_table(session.out, _COLUMNS, [_row(one, now_ms) for one in found])
+    rows = [_row(one, now_ms) for one in found]
+    told = [at for at, column in enumerate(_COLUMNS) if column not in _BOUND or any(row[at] != _ANY for row in rows)]
+    show_table(session.out, [_COLUMNS[at] for at in told], [[row[at] for at in told] for row in rows])
     for one in found:
         if one.state(now_ms) in {bridge.KeyState.REPLACED, bridge.KeyState.EXPIRING}:
             session.out.line(Painted(f"{one.id} ({one.name}): ", "dim"), one.words(now_ms))
@@ -114,14 +119,15 @@ def show_list(session: Session, given: Arguments) -> int:
 
 def _row(one: bridge.ApiKey, now_ms: int) -> list[Part]:
     state = one.state(now_ms)
+    ends = "never" if one.expires_ms is None else times.relative(one.expires_ms, now_ms)
     return [
         one.id,
         one.name,
         ",".join(one.scopes),
-        ",".join(one.targets) or "any",
-        ",".join(one.networks) or "any",
+        ",".join(one.targets) or _ANY,
+        ",".join(one.networks) or _ANY,
         Painted(state, _STYLES[state]),
-        "never" if one.expires_ms is None else times.relative(one.expires_ms, now_ms),
+        "over" if state == bridge.KeyState.REVOKED else ends,
         one.used_words(now_ms),
     ]
 

@@ -216,7 +216,7 @@ def export_kit(session: Session, given: Arguments) -> int:
     if session.out.json:
         session.out.document({"file": str(file), "root_id": kit.root_id, "passphrase": kit.passphrase})
         return 0
-    session.out.done(f"the recovery kit is in {file}; its passphrase, shown this once:")
+    session.out.note(f"the recovery kit is in {file}; its passphrase, shown this once:")
     session.out.line(kit.passphrase)
     session.out.note("write it down on paper, apart from the file; both together open every secret")
     return 0

@@ -29,7 +29,6 @@ _SOURCES = (
     Column("again", right=True),
     Column("refused", right=True),
     Column("last accepted", right=True),
-    Column("trouble", flexible=True),
 )
 _EVENTS = (
     Column("id", right=True),
@@ -52,6 +51,9 @@ def show_list(session: Session, given: Arguments) -> int:
     else:
         now_ms = times.now_ms()
         show_table(session.out, _SOURCES, [_source_row(one, now_ms) for one in found])
+        for one in found:
+            if trouble := _trouble(one, now_ms):
+                session.out.line(Painted(f"{one.name}: ", "dim"), trouble)
     return 0
 
 
@@ -65,7 +67,6 @@ def _source_row(one: bridge.SourceState, now_ms: int) -> list[Part]:
         str(one.duplicates),
         Painted(str(one.rejected), "warning" if one.rejected else ""),
         "never" if accepted is None else times.relative(accepted, now_ms),
-        _trouble(one, now_ms),
     ]
 
 
@@ -76,7 +77,7 @@ def _trouble(one: bridge.SourceState, now_ms: int) -> Part:
         return Painted(f"{one.failed} became no message", "failed")
     if one.last_rejected_ms is None:
         return ""
-    return f"{times.relative(one.last_rejected_ms, now_ms)}: {one.last_reason}"
+    return f"last refused {times.relative(one.last_rejected_ms, now_ms)}: {one.last_reason}"
 
 
 def name_argument(parser: argparse.ArgumentParser) -> None:
@@ -94,12 +95,15 @@ def show(session: Session, given: Arguments) -> int:
     now_ms = times.now_ms()
     _facts(session, found, _address(found.path, http))
     for one in found.rejections:
-        often = "once" if one.count == 1 else f"{one.count} times"
-        words = f"{times.relative(one.last_ms, now_ms)}, {often} from {one.remote}: {one.detail}"
+        words = f"{times.relative(one.last_ms, now_ms)}, {_often(one.count)} from {one.remote}: {one.detail}"
         session.out.line(Painted(f"{'refused':<12}", "warning"), words)
     if newest:
         show_table(session.out, _EVENTS, [_event_row(one, now_ms) for one in newest])
     return 0
+
+
+def _often(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _address(path: str, http: Mapping[str, Any]) -> str:
@@ -164,7 +168,7 @@ def show_events(session: Session, given: Arguments) -> int:
 
 
 def _event_row(one: bridge.Event, now_ms: int) -> list[Part]:
-    again = f"{one.duplicates} times more" if one.duplicates else ""
+    again = f"came {_often(one.duplicates)} more" if one.duplicates else ""
     return [
         str(one.id),
         one.source,
@@ -196,8 +200,8 @@ def show_event(session: Session, given: Arguments) -> int:
         ("outcome", Painted(found.outcome, _OUTCOMES[found.outcome])),
         ("detail", found.detail),
         ("message", found.message_uid or ""),
-        ("again", f"{found.duplicates} times" if found.duplicates else ""),
-        ("replayed", f"{found.replayed} times" if found.replayed else ""),
+        ("again", _often(found.duplicates) if found.duplicates else ""),
+        ("replayed", _often(found.replayed) if found.replayed else ""),
         ("body", f"{bridge.format_size(found.size)} {found.content_type}".strip()),
     ]
     for title, value in facts:

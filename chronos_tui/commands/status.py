@@ -16,6 +16,8 @@ def status(session: Session, given: Arguments) -> int:
         session.out.document(found)
         return 0
     _say(session, "engine", _engine_words(found["engine"]), "" if found["engine"]["running"] else "warning")
+    if found["engine"]["running"]:
+        _say(session, "http", found["engine"]["http"] or "off", "")
     if found["degraded"]:
         _say(session, "database", "DEGRADED: nothing is taken; run 'chronos doctor --fix'", "failed")
     counts = ", ".join(f"{number} {state}" for state, number in found["counts"].items() if number)
@@ -32,7 +34,8 @@ def status(session: Session, given: Arguments) -> int:
             f"#{incident['id']} {incident['severity']}, {incident['state']}: {incident['kind']} {incident['subject']}"
         )
         style = "failed" if incident["severity"] in {"high", "critical"} else "warning"
-        _say(session, "incident", f"{words}, {incident['count']} times: {incident['detail']}", style)
+        often = "once" if incident["count"] == 1 else f"{incident['count']} times"
+        _say(session, "incident", f"{words}, {often}: {incident['detail']}", style)
     _say(session, "audit", f"{found['audit']['seq']} entries", "")
     return 0
 

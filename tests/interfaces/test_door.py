@@ -55,6 +55,7 @@ def test_curl_gets_an_answer_at_the_address_of_the_ready_line(open_box: Box) -> 
         assert json.loads(curl(f"http://{engine.http}/healthz")) == {"status": "ok"}
         assert "401" in curl("-i", f"http://{engine.http}/v1/messages")
         assert open_box.ok("status", "--json").json["engine"]["http"] == engine.http
+        assert f"http       {engine.http}\n" in open_box.ok("status").out
         assert f"listens on {engine.http}" in open_box.chronos("health").out
         assert engine.stop() == 0
     assert open_box.ok("status", "--json").json["engine"]["http"] is None

@@ -92,6 +92,12 @@ def test_keys_are_listed_without_their_secrets(box: Box) -> None:
     assert f"{old['id']} (n8n): replaced by {new['id']}; not used since; ends in 1 h" in shown
     for made in (old, rotated):
         assert made["key"][13:56] not in shown
+    box.ok("key", "revoke", old["id"], "--yes")
+    header, *rows = box.ok("key", "list").out.splitlines()
+    assert header.split() == ["id", "name", "scopes", "state", "ends", "last", "used"]  # none is bound
+    assert rows[1].split() == [old["id"], "n8n", "send", "revoked", "over", "never"]
+    box.ok("key", "create", "--name", "bound", "--scope", "send", "--network", "10.0.0.0/8")
+    assert "networks" in box.ok("key", "list").out.splitlines()[0].split()
 
 
 def test_a_rotated_key_is_printed_alone_and_the_old_one_named(box: Box) -> None:

@@ -121,6 +121,9 @@ def test_a_recovery_kit_is_private_and_brings_the_key_back(sealed: Box) -> None:
     assert stat.S_IMODE(kit.stat().st_mode) == 0o600
     assert made["passphrase"] not in kit.read_text()
     assert sealed.chronos("secret", "export-recovery-kit", str(kit)).code == 2
+    printed = sealed.ok("secret", "export-recovery-kit", str(sealed.home / "second.txt"))
+    assert len(printed.out.split()) == 1  # the passphrase alone; where the file is stands on stderr
+    assert "second.txt" in printed.err
     (sealed.data_dir / "root.key").unlink()
     wrong = sealed.chronos("secret", "import-recovery-kit", str(kit), stdin="0000-0000")
     assert wrong.code == 2
