@@ -80,6 +80,7 @@ def check(host: Host, done: Callable[[Sequence[bridge.SecretCheck]], None]) -> N
         done(found)
         bad = [one for one in found if not one.ok]
         if bad:
+            host.say(f"{len(bad)} of {len(found)} cannot be had", "failed")
             host.push_screen(Reading("Secrets", views.checked(found)))
         elif found:
             host.say(f"all {len(found)} can be had")

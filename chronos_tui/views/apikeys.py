@@ -130,7 +130,7 @@ def revoking(one: bridge.ApiKey, now_ms: int) -> Preview:
 def shown_once(key: bridge.ApiKey, replaced: bridge.ApiKey | None, now_ms: int) -> Document:
     """Return what stands below a new key, where it is shown."""
     lines: list[Line] = [
-        (Span("Put it now where the program reads it. It is stored nowhere and never shown again.", "bold"),),
+        (Span("Put it now where the program reads it: it is never shown again.", "bold"),),
         (Span("Authorization: Bearer chr_…", "dim"), Span(f"   {','.join(key.scopes)}, {bound(key)}"[:44], "dim")),
     ]
     if replaced is not None and replaced.expires_ms is not None:

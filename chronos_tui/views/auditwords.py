@@ -65,7 +65,7 @@ def _set_back(detail: Mapping[str, Any]) -> str:
 
 
 def _any(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {text_of(value)}" for name, value in detail.items())
+    return ", ".join(f"{name} {text_of(value)}" for name, value in detail.items() if value != "")
 
 
 def _incident(detail: Mapping[str, Any]) -> str:

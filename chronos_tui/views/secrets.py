@@ -19,7 +19,7 @@ _PLACES = {
 def row(one: bridge.SecretInfo, now_ms: int, wrong: str = "") -> tuple[Span, ...]:
     """Return name, where it comes from, version, age, used by. wrong: what the last check found."""
     where, role = _PLACES.get(one.where, (bridge.safe_line(one.where, 20), ""))
-    if wrong:
+    if wrong and one.where != "missing":
         where, role = "✗ unreadable", "failed"
     used = ", ".join(one.used_by)
     return (
@@ -140,7 +140,7 @@ def rotating(state: bridge.VaultState, kept: int, instance: str, now_ms: int, pr
                 Span(f", {_turned(state, now_ms)}", "dim"),
             ),
             (Span(f"{times.number(kept)} secrets are sealed anew under a new key. {goes}"),),
-            (Span("A crash on the way leaves the old key or the new one in force, never neither."),),
+            (Span("A crash on the way leaves the old key or the new one in force."),),
             (),
             (Span("A recovery kit made before opens nothing afterwards: make a new one.", "warning"),),
         ),
@@ -160,10 +160,10 @@ PLACES = {
 MAKING: Document = (
     (Span("Secrets are sealed under a root key. The database does not hold it: who copies that reads no secret."),),
 )
-STORING: Document = ((Span("Type or paste it; only its length is seen. Lines are kept as they are pasted.", "dim"),),)
+STORING: Document = ((Span("Type or paste it; only its length is seen. Pasted lines stay as they are.", "dim"),),)
 PASSPHRASE: Document = (
     (Span("Without it nothing can be opened, by nobody. Keep it where you will find it.", "warning"),),
-    (Span("CHRONOS_PASSPHRASE_FILE names a file with it for an engine that starts alone.", "dim"),),
+    (Span("An engine that starts alone reads it where CHRONOS_PASSPHRASE_FILE says.", "dim"),),
 )
 
 

@@ -287,6 +287,7 @@ def test_a_secret_is_a_row_without_its_value() -> None:
     assert cells(secrets.row(secret(), START_MS)) == ["smtp", "✓ vault", "v3", "40 d", "smtp.password"]
     missing = secret(where="missing", version=None, updated_ms=None)
     assert secrets.row(missing, START_MS)[1] == ("! missing", "warning")
+    assert secrets.row(missing, START_MS, "nothing provides it")[1] == ("! missing", "warning")
     assert secrets.row(secret(), START_MS, "does not open")[1] == ("✗ unreadable", "failed")
 
 
