@@ -173,7 +173,7 @@ class _Parser:
         field = self.dialect.get(name)
         if field is None:
             meant = suggest(name, self.dialect)
-            hint = f"did you mean {meant}?" if meant else f"fields are {', '.join(self.dialect)};"
+            hint = f"did you mean {meant}?" if meant else f"fields are {', '.join(self.dialect)}."
             raise self._error(f"unknown field {name}; {hint} To search for it as text, put it in quotes")
         self.at = head.end()
         values = self._values()
