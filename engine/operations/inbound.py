@@ -29,6 +29,8 @@ RETAIN_EVERY_S = 60
 _MOST_SLICES = 20
 _SHOWN_REJECTIONS = 20
 _DAY_MS = 86_400_000
+_JUMP_MS = 60_000
+_CLOCK = "inbound.clock"
 _KEEP_MS = 30 * _DAY_MS
 _TIMED_ID_MS = 30 * _DAY_MS
 """Senders try again for days, signing anew; an old request is refused for its age long before."""
@@ -201,6 +203,8 @@ def flush_counts(context: Context) -> int:
 
 def retain_events(context: Context) -> int:
     """Let bodies and ids go whose time is over, in slices; return how many events lost something."""
+    if _clock_is_doubted(context):
+        return 0
     now_ms = context.clock.now_ms()
     names = set(context.settings.sources) | set(context.database.read(store.states))
     gone = 0
@@ -211,6 +215,19 @@ def retain_events(context: Context) -> int:
         gone += _in_slices(context, store.kept_before, store.drop_bodies, name, now_ms - keep_ms)
         gone += _in_slices(context, store.known_before, store.forget, name, now_ms - known_ms)
     return gone
+
+
+def _clock_is_doubted(context: Context) -> bool:
+    """Whether the wall clock went forwards by itself within the last day. Ids that a wrong year would let go are what
+    tells a replay once the clock is right again.
+    """
+    wall_ms, steady_ms = context.clock.now_ms(), context.clock.monotonic_ms()
+    ahead_ms = wall_ms - steady_ms
+    before_ms, until_ms = context.kept.get(_CLOCK, (ahead_ms, steady_ms))
+    if ahead_ms - before_ms > _JUMP_MS:
+        until_ms = steady_ms + _DAY_MS
+    context.kept[_CLOCK] = (ahead_ms, until_ms)
+    return bool(steady_ms < until_ms)
 
 
 def _in_slices(

@@ -58,6 +58,22 @@ def actions(box: Box, action: str) -> list[auditing.Entry]:
 # Accepted
 
 
+@pytest.mark.parametrize("source", ["github", "n8n"])
+def test_a_clock_that_ran_ahead_makes_no_replay_new(box: Box, source: str) -> None:
+    headers = github(BODY) if source == "github" else standard()
+    take(box, source, headers)
+    inbound.retain_events(box.context)
+    box.clock.jump_ms(500 * DAY_MS)
+    assert inbound.retain_events(box.context) == 0
+    box.clock.jump_ms(-500 * DAY_MS)
+    inbound.retain_events(box.context)
+    assert take(box, source, headers).verdict is Verdict.DUPLICATE
+    box.clock.jump_ms(500 * DAY_MS)
+    inbound.retain_events(box.context)
+    box.clock.advance_ms(DAY_MS)
+    assert inbound.retain_events(box.context) > 0, "a clock that stands for a day is believed"
+
+
 def test_an_event_becomes_a_message_and_is_remembered_in_one_go(box: Box) -> None:
     found = take(box, "n8n", standard())
     assert (found.verdict, found.event_id) == (Verdict.ACCEPTED, "m1")
