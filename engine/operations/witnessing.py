@@ -236,6 +236,8 @@ def _entries(context: Context, seen: Witness, mark: int, head: int) -> _Finding:
         for place in range(index, upto):
             seq = seen.seqs[place]
             if seq not in hashes:
+                if seq <= context.database.read(audit.pruned_seq):
+                    continue  # archived a moment ago
                 return _Finding(_gone(seq, head, seen.seqs[-1]), seq)
             if hashes[seq] != seen.hash_at(place):
                 strange = " (every entry does: it may be another log's)" if place == 0 and seq == 1 else ""
