@@ -6,9 +6,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 
 from engine.inbound.http.limits import Budget, Limits
-from tests.inbound.serving import Client, serving
+from tests.inbound.serving import Client, Serving, serving
 from tests.support import PATIENCE_S
 
 HOST = "Host: localhost"
@@ -111,6 +112,24 @@ def test_slow_clients_do_not_keep_a_healthy_one_out() -> None:
         for _ in range(20):
             assert running.get().status == 200
         assert len(running.server.active_channels) <= 8
+
+
+def test_clients_that_take_no_answer_keep_nobody_out_for_long() -> None:
+    limits = Limits(connections=3, send_s=10 * PATIENCE_S, stalled_s=SOON_S)
+    with serving(limits) as running, ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(running.connect()).send("GET /big HTTP/1.1", HOST)
+            assert client.sock.recv(1) == b"H"
+        give_up_s = monotonic() + PATIENCE_S
+        while not _is_served(running):
+            assert monotonic() < give_up_s
+
+
+def _is_served(running: Serving) -> bool:
+    try:
+        return running.get().status == 200
+    except (ConnectionError, EOFError):  # turned away before it had said what it wanted
+        return False
 
 
 def test_when_everybody_is_being_answered_the_next_is_told_to_come_again() -> None:

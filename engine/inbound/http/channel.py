@@ -118,6 +118,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Whether nothing is lost when it is closed."""
         return self.waiting and self.request is None and not self._lingering
 
+    def stalled_since(self, at_s: float) -> bool:
+        """Whether the client has taken nothing of its answer since then."""
+        return bool(self.total_outbufs_len) and self._moved_s <= at_s
+
     def readable(self) -> bool:
         return self._lingering or bool(super().readable())
 

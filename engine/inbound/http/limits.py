@@ -14,11 +14,11 @@ class Limits:
     """The numbers behind docs/http.md, "Limits".
 
     request_s: from the first byte of a request to its last; handshake_s: TLS alone. idle_s: between two requests.
-    send_s: without the client taking one byte of an answer. linger_s: reading what a refused client still sends, so
-    that the answer is not lost to a reset. threads: those that store wait for one sync together; 16 take in 1.3 times
-    what 8 do, 32 no more than 16. small_bytes: a body up to here counts against no budget, so that clients with big
-    bodies cannot keep those with small ones out. body_budget_bytes: of all bigger bodies together.
-    target_bytes: a filter of 2 000 characters, each of them 12 bytes in a URL, fits.
+    send_s: without the client taking one byte of an answer; stalled_s: the same where somebody else needs the place.
+    linger_s: reading what a refused client still sends, so that the answer is not lost to a reset. threads: those that
+    store wait for one sync together; 16 take in 1.3 times what 8 do, 32 no more than 16. small_bytes: a body up to here
+    counts against no budget, so that clients with big bodies cannot keep those with small ones out. body_budget_bytes:
+    of all bigger bodies together. target_bytes: a filter of 2 000 characters, each of them 12 bytes in a URL, fits.
     """
 
     max_body_bytes: int = 10 * MIB
@@ -33,6 +33,7 @@ class Limits:
     request_s: float = 30.0
     idle_s: float = 60.0
     send_s: float = 30.0
+    stalled_s: float = 5.0
     linger_s: float = 2.0
     small_bytes: int = 64 * KIB
     body_budget_bytes: int = 64 * MIB

@@ -249,10 +249,14 @@ class Server(BaseWSGIServer):  # type: ignore[misc]
             sock.close()
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest, among those of the address that has most; False: none waits."""
+        """Close the connection that has waited longest, among those of the address that has most; where none waits, one
+        whose client does not take its answer. False: everybody is being answered.
+        """
         channels = list(self.active_channels.values())
         held = Counter(channel.addr[0] for channel in channels)
         waiting = [channel for channel in channels if channel.waiting]
+        stalled_s = monotonic() - self.limits.stalled_s
+        waiting = waiting or [channel for channel in channels if channel.stalled_since(stalled_s)]
         if not waiting:
             return False
         max(waiting, key=lambda one: (held[one.addr[0]], -one.since_s)).handle_close()
