@@ -40,6 +40,7 @@ _AUDIT = """
 INSERT INTO audit (seq, body, hash)
 SELECT id, json_object('action', 'message.queued', 'actor', 'bench', 'subject', uid, 'seq', id), content_hash
   FROM messages"""
+_HEAD = "UPDATE counts SET (n, word) = (SELECT max(seq), max(hash) FROM audit) WHERE name = 'audit_head'"
 
 
 def long_size(bench: Bench) -> int:
@@ -82,6 +83,7 @@ def _fill(database: Path, rows: int) -> None:
         params = {"rows": rows, "now_ms": time.time_ns() // 1_000_000, "every": RARE_EVERY, "rare": RARE}
         for statement in (_MESSAGES, _BODIES, _TAGS, _AUDIT):
             connection.execute(statement, params)
+        connection.execute(_HEAD)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:

@@ -17,6 +17,8 @@ from pathlib import Path
 from benchmarks import contenders
 from benchmarks.measure import Bench, Row, Sample, absolute, at_least, at_most, cleanup, side_by_side, skipped, versus
 from engine.engine import Engine
+from engine.operations import rotating
+from engine.operations.vault import Provider
 
 _SLICE = 2_000
 _PUTS = 100
@@ -24,13 +26,15 @@ _BEGIN, _MIDDLE, _END = "bench-begin", "bench-middle", "bench-end"
 
 
 def verification(bench: Bench) -> Iterator[Row]:
-    """The whole chain from the first entry to the head."""
+    """The whole chain from the first entry to the head, with a signed checkpoint every thousand entries."""
     entries = bench.scaled(50_000)
     with cleanup() as later:
         engine = contenders.open_engine(bench.fresh("ours"))
         later(engine.close)
+        rotating.create(engine.context, Provider.FILE)
         for _ in range(0, entries, 1_000):
             engine.enqueue_many([contenders.message() for _ in range(1_000)])
+            engine.audit_checkpoint()
         connection = sqlite3.connect(engine.paths.database, isolation_level=None)
         later(connection.close)
         (count,) = connection.execute("SELECT count(*) FROM audit").fetchone()
@@ -51,6 +55,7 @@ def _verified(engine: Engine) -> Sample:
     begin = time.perf_counter()
     result = engine.audit_verify()
     assert result.ok, result
+    assert result.confirmed, result
     return _per_entry(result.entries, begin)
 
 
