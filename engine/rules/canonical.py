@@ -181,6 +181,8 @@ def unbroken(rows: Sequence[tuple[int, bytes, bytes]], prev: str, first_seq: int
     written = [digest for _seq, _body, digest in rows]
     if set(map(len, written)) != {64} or "".join(digests).encode() != b"".join(written):
         return None
+    if not all(_is_text(body) for _seq, body, _digest in rows if not body.isascii()):
+        return None
     seq = first_seq
     for (number, body, _digest), digest in zip(rows, digests, strict=True):
         # The reasons why this is enough are in _follows. Most subjects are as long as a uid: look there first.
@@ -188,14 +190,22 @@ def unbroken(rows: Sequence[tuple[int, bytes, bytes]], prev: str, first_seq: int
         at = len(body) - len(tail) - 38
         if body[at:-38] != tail:
             at = body.rfind(tail)
-        end = len(body) - 2
-        if at < 1 or number != seq or body.find(b'"', at + len(tail)) != end or body[end:] != b'"}':
+        end = at + len(tail)
+        if at < 1 or number != seq or body.find(b'"', end) != len(body) - 2 or body[-1] != 0x7D:
             return None
-        if body[end - 1] == 0x5C:  # a backslash before the quote: it does not end the text
+        if body.find(b"\\", end) != -1:
             return None
         prev = digest
         seq += 1
     return prev
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _follows(body: str, seq: int, prev: str) -> bool:
