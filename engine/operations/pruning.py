@@ -99,7 +99,6 @@ def prune(
     with _alone(folder):
         plan = _plan(context, cutoff_ms)
         _sweep(folder, plan.mark)
-        _delete(context, plan.mark, None)
         files = [_archive(context, folder, signer, last) for last in _ends(plan, segment)]
         _delete(context, plan.last, progress)
     return _result(plan, cutoff_ms, tuple(files), dry_run=False)

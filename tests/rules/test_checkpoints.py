@@ -248,6 +248,7 @@ def test_what_is_signed_of_a_pruning_is_another_form() -> None:
     proofs = Proofs(Trust())
     assert proofs.notice(1_000, _entry("audit.pruned", signed, seq=1_000)) == ""
     assert proofs.pruned == {900: HASH}
+    assert "malformed" in proofs.notice(1_000, _entry("audit.pruned", signed, seq=1_000, at="2026-11-23T19:00:00.000Z"))
 
 
 # A witness, as it comes back

@@ -55,7 +55,8 @@ def test_a_part_that_fails_takes_its_entries_and_its_head_with_it(database: Data
 
     def work(number: int) -> None:
         def part(tx: Tx) -> None:
-            append(tx, 1 + number % 3)
+            if number % 5 != 1:  # some parts have no entry, and must not write a head of another's
+                append(tx, 1 + number % 3)
             if number % 4 == 0:
                 raise _RefusedError
 
