@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NoReturn
 
 from chronos_tui import bridge
@@ -18,9 +19,11 @@ BROKEN_PIPE = 141
 _MOST_CHARS = 2_000
 
 
-def guarded(program: str, run: Callable[[], int], env: Mapping[str, str]) -> int:
+def guarded(program: str, run: Callable[[], int], env: Mapping[str, str], opened: Collection[str] = ()) -> int:
     """Run a program and return its exit code; every failure is said in one line, with a traceback only if
     CHRONOS_DEBUG is set.
+
+    opened: the secrets that the program opened until then, which no traceback repeats.
     """
     _give_streams()
     try:
@@ -33,7 +36,7 @@ def guarded(program: str, run: Callable[[], int], env: Mapping[str, str]) -> int
         _abandon_stdout()
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, people get a line and a code
-        return report(program, error, env)
+        return report(program, error, env, opened)
 
 
 def _give_streams() -> None:
@@ -54,12 +57,10 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def report(program: str, error: Exception, env: Mapping[str, str]) -> int:
+def report(program: str, error: Exception, env: Mapping[str, str], opened: Collection[str] = ()) -> int:
     """Say what went wrong on stderr; return the exit code."""
     if env.get("CHRONOS_DEBUG"):
-        import traceback
-
-        traceback.print_exception(error)
+        _show_traceback(error, opened)
     if isinstance(error, bridge.ConfigError):
         lines, code = error.problems, error.exit_code
     elif isinstance(error, bridge.ChronosError):
@@ -72,6 +73,17 @@ def report(program: str, error: Exception, env: Mapping[str, str]) -> int:
     for line in lines:
         say(program, line)
     return code
+
+
+def _show_traceback(error: Exception, opened: Collection[str]) -> None:
+    """Print it without secrets: what a library raises may quote them."""
+    import traceback
+
+    redactor = bridge.Redactor()
+    for value in opened:
+        redactor.register(value)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(redactor.redact("".join(traceback.format_exception(error))))
 
 
 def say(program: str, text: str) -> None:

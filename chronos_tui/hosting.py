@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -22,10 +24,31 @@ def logging(
         retention_ms=settings.logging["retention_ms"],
         clock=bridge.SystemClock(),
     )
+    log = bridge.get_log()
     try:
-        yield bridge.get_log()
+        with _nobody_caught(log):
+            yield log
     finally:
         logs.close()
+
+
+@contextlib.contextmanager
+def _nobody_caught(log: bridge.Log) -> Iterator[None]:
+    """Log what no thread and no destructor caught. Python would print it on stderr, past the redactor."""
+    before = threading.excepthook, sys.unraisablehook
+
+    def of_a_thread(caught: threading.ExceptHookArgs) -> None:
+        if not issubclass(caught.exc_type, SystemExit):
+            log.event("CRITICAL", "thread_died", error=caught.exc_value)
+
+    def of_a_destructor(caught: sys.UnraisableHookArgs) -> None:
+        log.event("ERROR", "destructor_failed", error=caught.exc_value)
+
+    threading.excepthook, sys.unraisablehook = of_a_thread, of_a_destructor
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before
 
 
 def start_sink(engine: bridge.Engine, log: bridge.Log) -> bridge.Sink:

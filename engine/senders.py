@@ -197,7 +197,7 @@ class SenderPool:
             return Outcome(Sent.NO, _clean(str(error)))
         except ChronosError as error:  # a secret or a channel that is not there
             return Outcome(Sent.MISCONFIGURED, _clean(str(error)))
-        except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
+        except BaseException as error:  # noqa: BLE001 - a sender thread must survive a channel's defect, also its exit()
             self._log.event("ERROR", "channel_failed_to_open", error=error, target=delivery.target.name)
             return Outcome(Sent.MISCONFIGURED, _clean(f"the channel could not be opened: {type(error).__name__}"))
         try:
@@ -205,7 +205,7 @@ class SenderPool:
                 return _accepted(entry.channel.deliver(delivery))
             except DeliveryError as error:
                 return _refused(error)
-        except Exception as error:  # noqa: BLE001 - a sender thread must survive a channel's defect
+        except BaseException as error:  # noqa: BLE001 - a sender thread must survive a channel's defect, also its exit()
             self._log.event("ERROR", "channel_defect", error=error, message_id=delivery.message_id)
             return Outcome(Sent.UNKNOWN, _clean(f"a defect in the channel: {type(error).__name__}"))
         finally:

@@ -23,13 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from chronos_tui.commands.completing import answer
 
         answer()
-    code = failure.guarded(PROGRAM, lambda: _run(words), os.environ)
+    opened: list[str] = []
+    code = failure.guarded(PROGRAM, lambda: _run(words, opened), os.environ, opened)
     if argv is None:
         failure.leave(code)
     return code
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], opened: list[str]) -> int:
     from chronos_tui.commands.parsing import leading_words
 
     places, help_wanted = leading_words(argv, 1)
@@ -40,17 +41,17 @@ def _run(argv: list[str]) -> int:
     if noun is None:
         raise _unknown(name)
     if not noun.verbs:
-        return _run_verb(name, [*argv[: places[0]], *argv[places[0] + 1 :]])
+        return _run_verb(name, [*argv[: places[0]], *argv[places[0] + 1 :]], opened)
     places, help_wanted = leading_words(argv, 2)
     if len(places) < 2:
         return _without_second_word(noun, help_wanted=help_wanted)
     second = argv[places[1]]
     if second not in noun.verbs:
         raise _unknown_second(noun, second)
-    return _run_verb(f"{name} {second}", [word for at, word in enumerate(argv) if at not in places])
+    return _run_verb(f"{name} {second}", [word for at, word in enumerate(argv) if at not in places], opened)
 
 
-def _run_verb(name: str, words: list[str]) -> int:
+def _run_verb(name: str, words: list[str], opened: list[str]) -> int:
     from chronos_tui.commands import output, parsing
     from chronos_tui.commands.session import Session
 
@@ -63,7 +64,7 @@ def _run_verb(name: str, words: list[str]) -> int:
         no_color=arguments.no_color,
         env=os.environ,
     )
-    return verb.run(Session(arguments.data_dir, arguments.config, os.environ, out), arguments)
+    return verb.run(Session(arguments.data_dir, arguments.config, os.environ, out, opened), arguments)
 
 
 def _without_verb(argv: list[str], *, help_wanted: bool) -> int:

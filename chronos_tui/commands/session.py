@@ -11,11 +11,14 @@ from chronos_tui.commands.output import Output
 
 
 class Session:
-    """What every verb is handed."""
+    """What every verb is handed. opened: takes the secrets that were opened, so that no traceback repeats them."""
 
-    __slots__ = ("config", "data_dir", "env", "out")
+    __slots__ = ("_opened", "config", "data_dir", "env", "out")
 
-    def __init__(self, data_dir: str | None, config: str | None, env: Mapping[str, str], out: Output) -> None:
+    def __init__(
+        self, data_dir: str | None, config: str | None, env: Mapping[str, str], out: Output, opened: list[str]
+    ) -> None:
+        self._opened = opened
         self.data_dir = data_dir
         self.config = config
         self.env = env
@@ -28,7 +31,13 @@ class Session:
     @contextlib.contextmanager
     def engine(self, on_secret: Callable[[str], None] | None = None) -> Iterator[bridge.Engine]:
         """Open the data directory for one command. Attached only: a command never delivers."""
-        engine = bridge.Engine.open(self.paths(), self.env, actor=actor("cli", self.env), on_secret=on_secret)
+
+        def remember(value: str) -> None:
+            self._opened.append(value)
+            if on_secret is not None:
+                on_secret(value)
+
+        engine = bridge.Engine.open(self.paths(), self.env, actor=actor("cli", self.env), on_secret=remember)
         try:
             yield engine
         finally:

@@ -66,14 +66,14 @@ class EmailChannel:
         except DeliveryError as error:
             raise self._hidden(error) from error
         return receipt._replace(
-            detail=self._redactor.redact(receipt.detail), refused=self._hidden_words(receipt.refused)
+            detail=self._redactor.redact(receipt.detail, cut=True), refused=self._hidden_words(receipt.refused)
         )
 
     def _hidden(self, error: DeliveryError) -> DeliveryError:
         """The same without the password: a server may repeat what it was sent, and its words are kept."""
         return DeliveryError(
             error.sent,
-            self._redactor.redact(error.detail),
+            self._redactor.redact(error.detail, cut=True),
             code=error.code,
             retry_after_ms=error.retry_after_ms,
             accepted=error.accepted,
@@ -82,7 +82,7 @@ class EmailChannel:
         )
 
     def _hidden_words(self, refused: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        return tuple((who, self._redactor.redact(words)) for who, words in refused)
+        return tuple((who, self._redactor.redact(words, cut=True)) for who, words in refused)
 
     def probe(self, *, send: bool, timeout_ms: int) -> list[ProbeStep]:
         """Resolve, connect, greeting, TLS, login; with `send` a message that says it is a test. See base.Channel."""

@@ -160,7 +160,7 @@ class WebhookChannel:
     def _words(self, answer: Answer) -> str:
         body = answer.body[: DETAIL_CHARS * 4].decode("utf-8", "replace")
         words = f"{answer.reason}: {body}" if answer.reason and body.strip() else answer.reason or body
-        return safe_line(self._redactor.redact(words), DETAIL_CHARS)
+        return safe_line(self._redactor.redact(words, cut=True), DETAIL_CHARS)
 
     def _signing_secret(self, target: TargetSpec, context: ChannelContext) -> bytes | None:
         reference = target.options.get("secret")

@@ -44,6 +44,9 @@ _MAX_DEPTH = 4
 _MAX_FRAMES = 20
 _MAX_CAUSES = 3
 _MAX_LINE_BYTES = 64 * 1024
+_LONGEST_SECRET = 64 * 1024
+
+_Redact = Callable[[str], str]
 
 
 class EngineLog:
@@ -141,7 +144,7 @@ def configure(
         outputs.append(_Output("chronos-log-stderr", terminal, _plain if stderr == "plain" else bytes, clock))
 
     def sink(message: Message) -> None:
-        record = _record(message.record, clock.now_ms())
+        record = _record(message.record, clock.now_ms(), redactor.redact)
         line = _clean(record, redactor.redact)
         for output in outputs:
             output.put(str(record["channel"]), line)
@@ -210,7 +213,7 @@ class _Intercept(logging.Handler):
         _say(level, "library", {"logger": record.name, "text": text, _ERROR: error})
 
 
-def _record(record: Record, now_ms: int) -> dict[str, object]:
+def _record(record: Record, now_ms: int, redact: _Redact) -> dict[str, object]:
     fields = dict(record["extra"])
     channel = fields.pop(_CHANNEL, "chronos")
     error = fields.pop(_ERROR, None)
@@ -219,24 +222,24 @@ def _record(record: Record, now_ms: int) -> dict[str, object]:
     line: dict[str, object] = {
         "at": rfc3339(now_ms),
         "level": record["level"].name,
-        "event": record["message"][:_MAX_TEXT],
+        "event": _cut(record["message"], redact),
         "channel": channel,
         "pid": record["process"].id,
         "thread": record["thread"].name,
     }
     for key, value in fields.items():
-        line[f"{key}_" if key in _RESERVED else key] = _value(value, 0)
+        line[f"{key}_" if key in _RESERVED else key] = _value(value, 0, redact)
     if error is not None:
-        line["error"] = _error(error, 0)
+        line["error"] = _error(error, 0, redact)
     return line
 
 
-def _value(value: object, depth: int) -> object:
+def _value(value: object, depth: int, redact: _Redact) -> object:
     """Return a field as JSON can say it: bounded, and without running any code of the object's own."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return value if len(value) <= _MAX_TEXT else f"{value[:_MAX_TEXT]}…"
+        return value if len(value) <= _MAX_TEXT else f"{_cut(value, redact)}…"
     if isinstance(value, int):
         return value if abs(value) < 2**63 else "<a number beyond 63 bits>"
     if isinstance(value, float):
@@ -246,27 +249,32 @@ def _value(value: object, depth: int) -> object:
     if isinstance(value, (bytes, bytearray)):
         return f"<{len(value)} bytes>"
     if depth < _MAX_DEPTH and isinstance(value, dict):
-        return {_key(key): _value(item, depth + 1) for key, item in list(value.items())[:_MAX_ITEMS]}
+        return {_key(key, redact): _value(item, depth + 1, redact) for key, item in list(value.items())[:_MAX_ITEMS]}
     if depth < _MAX_DEPTH and isinstance(value, (list, tuple, set, frozenset)):
-        return [_value(item, depth + 1) for item in list(value)[:_MAX_ITEMS]]
+        return [_value(item, depth + 1, redact) for item in list(value)[:_MAX_ITEMS]]
     return f"<{type(value).__name__}>"
 
 
-def _key(key: object) -> str:
-    return str(_value(key, _MAX_DEPTH))
+def _cut(text: str, redact: _Redact) -> str:
+    """Return as much of a text as a line holds. The redactor reads first: half a secret is one it no longer knows."""
+    return text if len(text) <= _MAX_TEXT else redact(text[: _MAX_TEXT + _LONGEST_SECRET])[:_MAX_TEXT]
 
 
-def _error(error: BaseException, depth: int) -> dict[str, object]:
+def _key(key: object, redact: _Redact) -> str:
+    return str(_value(key, _MAX_DEPTH, redact))
+
+
+def _error(error: BaseException, depth: int, redact: _Redact) -> dict[str, object]:
     stack = list(traceback.walk_tb(error.__traceback__))[-_MAX_FRAMES:]
     said = "".join(traceback.format_exception_only(error)).strip()
     shown: dict[str, object] = {
         "type": type(error).__name__,
-        "text": said[:_MAX_TEXT],
+        "text": _cut(said, redact),
         "frames": [_frame(frame, line_no) for frame, line_no in stack],
     }
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None and depth < _MAX_CAUSES:
-        shown["cause"] = _error(cause, depth + 1)
+        shown["cause"] = _error(cause, depth + 1, redact)
     return shown
 
 

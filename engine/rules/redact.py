@@ -70,16 +70,31 @@ class Redactor:
         # The longest first: a spelling may contain a shorter one.
         self._needles = tuple(sorted(known.items(), key=lambda item: -len(item[0])))
 
-    def redact(self, text: str) -> str:
-        """Return `text` without secrets; the same object when it holds none. Linear in the length of `text`."""
+    def redact(self, text: str, *, cut: bool = False) -> str:
+        """Return `text` without secrets; the same object when it holds none. Linear in the length of `text`.
+
+        cut: there was more of it, so that its end may be the beginning of a secret; an ellipsis may stand behind.
+        """
         for needle, mark in self._needles:
             if needle in text:
                 text = text.replace(needle, mark)
+        if cut:
+            text = self._without_beginnings(text)
         low = text.lower()
         for triggers, pattern, mark in _RULES:
             if any(trigger in low for trigger in triggers):
                 # re compiles at the first use and remembers: a command that redacts nothing pays nothing.
                 text = re.sub(pattern, mark, text)
+        return text
+
+    def _without_beginnings(self, text: str) -> str:
+        kept = text.rstrip("\N{HORIZONTAL ELLIPSIS}")
+        for needle, mark in self._needles:
+            at = kept.find(needle[:SHORTEST], max(0, len(kept) - len(needle)))
+            while at >= 0:
+                if needle.startswith(kept[at:]):
+                    return f"{kept[:at]}{mark}"
+                at = kept.find(needle[:SHORTEST], at + 1)
         return text
 
 

@@ -16,7 +16,7 @@ from tests.interfaces.program import Box, Engine, Result
 
 @dataclass
 class Evidence:
-    """Where to look. excepted: canary → the beginnings of the places where it may stand, and why, stated by the test."""
+    """Where to look. excepted: canary → how the places begin where it may stand; the test says why."""
 
     box: Box
     watch: Watch

@@ -1,4 +1,4 @@
-"""Looks for canaries in bytes, in every spelling that a secret may have there. Knows nothing of where the bytes are from."""
+"""Looks for canaries in bytes, in every spelling that a secret may have there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from engine.rules import redact
 from tests.canaries.planted import Canary
 
-_SHORTEST = 12
+_PIECE = 10
 
 
 class Hit(NamedTuple):
@@ -25,14 +25,23 @@ class Hit(NamedTuple):
 def needles(canary: Canary) -> set[bytes]:
     """Return everything that gives the canary away."""
     found: set[bytes] = set()
-    for value in (canary.text, canary.text.encode(), *canary.more):
+    values: tuple[str | bytes, ...] = (canary.text, canary.text.encode(), *canary.more)
+    for value in values:
         raw = value if isinstance(value, bytes) else value.encode()
         found |= {raw, raw.hex().encode(), raw.hex().upper().encode(), base64.b32encode(raw).rstrip(b"=")}
         found |= {spelling.encode("utf-8", "surrogateescape") for spelling in redact._spellings(value)}
-    # Cut to pieces by a limit, a quote, an escape: each long run of letters alone.
-    found |= {run.encode() for run in re.findall(r"[A-Za-z0-9]{20,}", canary.text)}
-    found |= {run.encode() for run in re.findall(r"[A-Za-z0-9+/_-]{43}", canary.text)}
-    return {needle for needle in found if len(needle) >= _SHORTEST}
+    # Cut by a limit, torn by a quote or an escape: each piece of what is secret in it, alone.
+    for run in re.findall(r"[A-Za-z0-9+/_-]{20,}", _secret_part(canary.text)):
+        found |= {run[at : at + _PIECE].encode() for at in range(0, min(len(run), 200), _PIECE)}
+    return {needle for needle in found if len(needle) >= _PIECE}
+
+
+def _secret_part(text: str) -> str:
+    """Leave out what everybody may know: a prefix, a key's id, a checksum, a bot's number."""
+    for form in (r"chr_[0-9a-f]{8}_(.{43})_.{6}", r"whsec_(.+)", r"[0-9]{10}:(.+)"):
+        if match := re.fullmatch(form, text):
+            return match[1]
+    return text
 
 
 def search(places: Mapping[str, bytes], canaries: Iterable[Canary]) -> list[Hit]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.rules.redact import Redactor
+from engine.rules.redact import SHORTEST, Redactor
 
 SECRET = 'hunter2 & "söhne"/+?'
 secrets = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=8, max_size=30)
@@ -182,3 +182,15 @@ HOSTILE = {
 def test_a_megabyte_of_hostile_text_costs_linear_time(name: str) -> None:
     text = HOSTILE[name]
     assert knowing(SECRET).redact(f"{text} {SECRET}").count(SECRET) == 0
+
+
+def test_the_beginning_of_a_secret_at_the_end_of_a_text_that_was_cut_is_taken_too() -> None:
+    redactor = Redactor()
+    redactor.register("correct horse battery", "pass")
+    for kept in range(SHORTEST, 21):
+        said = f"you said correct, correct horse, {'correct horse battery'[:kept]}"
+        assert redactor.redact(said, cut=True) == "you said correct, correct horse, <secret pass>"
+        assert redactor.redact(f"{said}…", cut=True) == "you said correct, correct horse, <secret pass>"
+        assert redactor.redact(said) == said
+    assert redactor.redact("this is the correct horse", cut=True) == "this is the <secret pass>"
+    assert redactor.redact("the correct horses", cut=True) == "the correct horses"
