@@ -124,7 +124,7 @@ class Engine:
 
     def __init__(self, box: Box, env: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "chronos_tui.app", "--data-dir", str(box.data_dir), "--engine-only"],
+            self.command(box.data_dir),
             env={**box.env, **env},
             cwd=box.home,
             stdin=subprocess.DEVNULL,
@@ -136,6 +136,11 @@ class Engine:
         self._queue: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @staticmethod
+    def command(data_dir: Path) -> list[str]:
+        """Return how it is started."""
+        return [sys.executable, "-m", "chronos_tui.app", "--data-dir", str(data_dir), "--engine-only"]
 
     def _read(self) -> None:
         assert self.process.stderr is not None

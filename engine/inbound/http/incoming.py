@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
@@ -11,6 +12,7 @@ from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 from engine.inbound.http.limits import Budget, Limits
 from engine.inbound.http.problems import BY_STATUS, CONTENT_TYPE
 
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _EMPTY_REQUEST = b"GET / HTTP/1.1\r\n"
 
 _DETAILS = {
@@ -94,6 +96,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self._refuse(Refusal(414))
         elif header_plus.count(b"\r\n") > self._limits.header_lines + 1:
             self._refuse(TooManyHeaders(""))
+        elif _CONTROL.search(first):
+            raise ParsingError("control character")  # RFC 9112, 3: no part of a request line may hold one
         else:
             try:
                 super().parse_header(header_plus)
