@@ -259,8 +259,8 @@ class _Full(Database):
             raise StorageFull("the disk is full")
         return self.good.write(work)
 
-    def read(self, work: Any, *, within_ms: int | None = None) -> Any:
-        return self.good.read(work, within_ms=within_ms)
+    def read(self, work: Any, *, within_ms: int | None = None, single: bool = False) -> Any:
+        return self.good.read(work, within_ms=within_ms, single=single)
 
 
 def test_a_report_never_raises_and_is_written_when_the_disk_has_room(box: Box) -> None:

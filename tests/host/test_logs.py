@@ -157,7 +157,7 @@ def test_no_secret_reaches_a_file_and_each_line_stays_json(engine: Engine, log_d
 
 def test_a_line_that_cannot_be_cleaned_is_withheld(log_dir: Path, clock: HandClock) -> None:
     class Greedy(Redactor):
-        def redact(self, text: str) -> str:
+        def redact(self, text: str, *, cut: bool = False) -> str:
             return text.replace('login"', "")
 
     engine = Engine(log_dir, Greedy(), clock)
@@ -261,7 +261,7 @@ def test_closing_gives_the_standard_library_its_handlers_back(log_dir: Path, red
 
 def test_a_line_inside_another_line_is_left_out_and_breaks_nothing(log_dir: Path, clock: HandClock) -> None:
     class Interrupting(Redactor):
-        def redact(self, text: str) -> str:
+        def redact(self, text: str, *, cut: bool = False) -> str:
             logs.get().event("INFO", "from a signal handler")
             return text
 
