@@ -70,7 +70,7 @@ class Watch:
         if above is not None and (above.words == words or not words):
             return  # between fork and exec it is its parent's copy still
         own = parent == self._me or (above is not None and _LEADER in above.words)
-        name = f"{number} {words.replace(bytes(1), b' ')[:80].decode('utf-8', 'replace')}"
+        name = f"{number} {words.replace(bytes(1), b' ')[:300].decode('utf-8', 'replace')}"
         kept = self.given if own else self.seen
         self.processes += f"cmdline of {name}" not in kept
         kept[f"cmdline of {name}"] = words
