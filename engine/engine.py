@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine import __version__
+from engine.archiving import Archiving
 from engine.errors import AlreadyOwned, ConfigError, TryAgain
-from engine.keeping import Keeping
 from engine.model import Hold, Role
 from engine.operations import acts, bulk, configuring, holding, housekeeping
 from engine.operations.acts import Act, Action
@@ -38,7 +38,7 @@ DRAIN_MS = 4_500
 """Of the 5 s that a shutdown may take; the rest is for recording and closing."""
 
 
-class Engine(Keeping):
+class Engine(Archiving):
     """One data directory, opened. Until `start` it only takes and shows; after it one process delivers.
 
     Every method may be called from any thread. What is not possible raises a ChronosError with one line of text.

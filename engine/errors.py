@@ -16,6 +16,8 @@ ChronosError                     1   failed
 ├── DatabaseUnusable             1   damaged, foreign, or written by a newer Chronos
 ├── AlreadyOwned                 5   another process delivers on this data directory
 ├── SecretMissing               78   a `secret:NAME` that nothing provides
+├── ArchiveRefused               1   a backup's file is damaged, cut, or built as no backup of ours is
+│   └── ArchiveForged            1   sound, but whoever wrote its manifest had none of our keys
 ├── VaultDamaged                 1   what the vault stores does not open under its key: changed, swapped or put back
 └── DeliveryError                1   what a channel says when a message was not accepted
 
@@ -94,6 +96,14 @@ class VaultLocked(TryAgain):
 
 class VaultDamaged(ChronosError):
     """What the vault stores does not open under its key: it was changed, swapped, or put back from an older copy."""
+
+
+class ArchiveRefused(ChronosError):
+    """A backup's file is damaged, cut short, or built as no backup of ours is. Nothing of it is used."""
+
+
+class ArchiveForged(ArchiveRefused):
+    """A backup is whole, but its manifest is not signed by a key of this installation: it was swapped."""
 
 
 class DatabaseUnusable(ChronosError):

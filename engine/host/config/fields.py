@@ -140,12 +140,14 @@ def secret(value: object) -> str:
     raise ValueError("a secret does not stand in the configuration; write a reference to it")
 
 
-def listed(item: Callable[[Any], Any]) -> Callable[[object], list[Any]]:
-    """Accept a list of what `item` accepts, or one text with commas from the environment."""
+def listed(item: Callable[[Any], Any], *, single: bool = False) -> Callable[[object], list[Any]]:
+    """Accept a list of what `item` accepts, or one text with commas from the environment. single: or one alone."""
 
     def check(value: object) -> list[Any]:
         if isinstance(value, EnvText):
             value = [EnvText(part.strip()) for part in value.split(",") if part.strip()]
+        if single and isinstance(value, str):
+            value = [value]
         if not isinstance(value, list):
             raise ValueError("must be a list such as [a, b]")
         return [item(part) for part in value]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from engine.errors import BadInput
 from engine.host.config.fields import (
     Flag,
     Kind,
@@ -160,15 +161,36 @@ class Keep(Section):
     daily: Annotated[int, BeforeValidator(whole(0, 10_000)), Kind("number")] = 7
     weekly: Annotated[int, BeforeValidator(whole(0, 10_000)), Kind("number")] = 4
     monthly: Annotated[int, BeforeValidator(whole(0, 10_000)), Kind("number")] = 6
+    yearly: Annotated[int, BeforeValidator(whole(0, 10_000)), Kind("number")] = 0
+    within: Annotated[int, *_ms("0s", "3650d")] = 0
+
+
+def _cron(value: object) -> str:
+    """Accept five fields of cron, or `off`."""
+    from engine.rules.cron import check
+
+    if not isinstance(value, str):
+        raise ValueError("must be five fields of cron such as '0 3 * * *', or off")  # noqa: TRY004 - see fields
+    if value != "off":
+        try:
+            check(value)
+        except BadInput as error:
+            raise ValueError(f"{error}; or off") from None
+    return str(value)
+
+
+_RECIPIENT = pattern(r"age1[02-9ac-hj-np-z]{58}|secret:[A-Za-z0-9_.-]{1,64}", "must be age1… or secret:NAME")
 
 
 class Backup(Section):
-    schedule: Text = "0 3 * * *"
+    schedule: Annotated[str, BeforeValidator(_cron), Kind("cron or off")] = "0 3 * * *"
     directory: Text = "backups"
     keep: Keep = Keep()
-    encrypt_to: Text | None = None
+    encrypt_to: Annotated[list[str], BeforeValidator(listed(_RECIPIENT, single=True)), Kind("age recipients")] = []
+    identity: Secret | None = None
     copy_to: Annotated[list[str], BeforeValidator(listed(pattern(r".+", "must not be empty"))), Kind("list")] = []
     drill: Flag = True
+    verify_every: Annotated[int, *_ms("1h", "3650d")] = 7 * DAY_MS
 
 
 class Monitoring(Section):
@@ -176,6 +198,8 @@ class Monitoring(Section):
     alert_route: Text | None = None
     disk_free_warning: Percent = "10%"
     disk_free_critical: Percent = "5%"
+    backup_age_warning: Annotated[int, *_ms("1h", "3650d")] = 36 * 3_600_000
+    backup_age_critical: Annotated[int, *_ms("1h", "3650d")] = 4 * DAY_MS
 
 
 class Demo(Section):
