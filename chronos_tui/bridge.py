@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chronos_tui.bridgenames import HOMES
+
 if TYPE_CHECKING:
     from engine import __version__ as __version__
     from engine.clock import SystemClock as SystemClock
@@ -224,149 +226,12 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "verification_shape",
 ]
 
-_HOMES = {
-    "engine": ("__version__",),
-    "engine.clock": ("SystemClock",),
-    "engine.engine": ("Engine",),
-    "engine.errors": (
-        "AlreadyOwned",
-        "BadInput",
-        "ChronosError",
-        "ConfigError",
-        "DatabaseBusy",
-        "DatabaseUnusable",
-        "DeadlineExceeded",
-        "Degraded",
-        "NotFound",
-        "NotPossible",
-        "StorageFull",
-        "TryAgain",
-        "VaultDamaged",
-        "VaultLocked",
-    ),
-    "engine.host.config.checks": ("config_warnings=warnings",),
-    "engine.host.config.edit": ("set_value", "unset"),
-    "engine.host.config.reference": ("all_keys",),
-    "engine.host.config.show": ("ConfigEntry=Entry", "config_entries=entries"),
-    "engine.host.config.splice": ("flow",),
-    "engine.host.config.starter": ("default_text",),
-    "engine.host.files": ("ensure_private_dir", "write_atomic"),
-    "engine.host.log": ("LOG_CHANNELS=CHANNELS", "LOG_LEVELS=LEVELS", "Log"),
-    "engine.host.logread": ("read_log=read",),
-    "engine.host.logs": ("Logs", "configure_logs=configure", "get_log=get"),
-    "engine.host.paths": ("CONFIG_NAME", "Paths", "paths"),
-    "engine.host.process": ("harden",),
-    "engine.host.sink": ("Sink",),
-    "engine.host.systemd": ("notify", "watchdog_interval_s"),
-    "engine.intake": ("Intake",),
-    "engine.model": (
-        "Attachment",
-        "Attempt",
-        "Content",
-        "FINAL_STATES",
-        "Hold",
-        "Message",
-        "NewMessage",
-        "OnUncertain",
-        "Priority",
-        "ProbeStep",
-        "Role",
-        "RouteStep",
-        "Settings",
-        "State",
-        "TargetSpec",
-    ),
-    "engine.operations.activity": ("Activity", "MINUTE_MS"),
-    "engine.operations.acts": ("Act", "Action", "UNDOABLE"),
-    "engine.operations.apikeys": ("ApiKey", "CreatedKey=Created", "LONGEST_OVERLAP_MS"),
-    "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),
-    "engine.operations.bulk": ("Bulk", "Frozen"),
-    "engine.operations.configuring": ("judge_door", "load_settings=load", "load_settings_light=load_light"),
-    "engine.operations.enqueue": ("Enqueued", "check_message=prepare", "resolve_target=resolve"),
-    "engine.operations.health": ("Check", "Level"),
-    "engine.operations.holding": ("LONGEST_HOLD_MS=LONGEST_MS",),
-    "engine.operations.incidents": ("Incident",),
-    "engine.operations.inbound": ("Event", "SourceState"),
-    "engine.operations.pruning": ("Archives", "Pruned"),
-    "engine.operations.reading": ("COUNT_MOST", "Detail", "Page", "TargetState"),
-    "engine.operations.recovery": ("RecoveryKit",),
-    "engine.operations.secrets": ("SecretCheck", "SecretInfo"),
-    "engine.operations.shapes": (
-        "api_key_created_shape=api_key_created",
-        "api_key_shape=api_key",
-        "attempt_shape=attempt",
-        "check_shape=check",
-        "checkpoint_shape=checkpoint",
-        "content_shape=content",
-        "detail_shape=detail",
-        "entry_shape=entry",
-        "event_shape=event",
-        "hold_shape=hold",
-        "incident_in_full_shape=incident_in_full",
-        "incident_shape=incident",
-        "message_shape=message",
-        "priority_word",
-        "pruned_shape=pruned",
-        "signing_shape=signing",
-        "verification_shape=verification",
-        "secret_check_shape=secret_check",
-        "secret_shape=secret",
-        "vault_shape=vault",
-        "source_shape=source",
-    ),
-    "engine.operations.situation": ("Owner", "Situation"),
-    "engine.operations.sorting": ("SortedPage",),
-    "engine.operations.vault": ("Provider", "VaultState"),
-    "engine.operations.watching": ("ChangeFeed", "Topic"),
-    "engine.operations.witnessing": ("Comparison", "Signing"),
-    "engine.rules.apikeys": (
-        "KeyState",
-        "Scope",
-        "check_key_name=check_name",
-        "check_key_scopes=check_scopes",
-        "check_networks",
-    ),
-    "engine.rules.breaker": ("BreakerState",),
-    "engine.rules.canonical": ("ChainResult",),
-    "engine.rules.checkpoints": ("Checkpoint",),
-    "engine.rules.durations": (
-        "compact_duration",
-        "format_duration",
-        "format_size",
-        "parse_duration_ms",
-        "parse_size",
-        "parse_time_ms",
-        "rfc3339",
-    ),
-    "engine.rules.explain": ("Explanation", "ExplanationLine=Line"),
-    "engine.rules.filters": (
-        "AUDIT_FIELDS=AUDIT",
-        "Dialect",
-        "Filter",
-        "OUTBOX_FIELDS=OUTBOX",
-        "Term",
-        "complete_filter=complete",
-        "filter_word_start=word_start",
-        "format_filter=format",
-        "parse_filter=parse",
-    ),
-    "engine.rules.orders": ("Order", "Place", "place_of"),
-    "engine.rules.playbook": ("PlaybookPage=Page", "playbook_page=page"),
-    "engine.rules.redact": ("Redactor",),
-    "engine.rules.scopes": ("scope_of", "unknown_target"),
-    "engine.rules.states": ("TRANSITIONS", "accepts", "why_not"),
-    "engine.rules.text": ("safe_block", "safe_line", "suggest"),
-    "engine.store.lanes": ("Lane",),
-    "engine.store.leader": ("Leader",),
-}
-"""Module → its names here; "ours=theirs" where a name alone would say too little."""
-
 
 def __getattr__(name: str) -> Any:
     """Load the engine's module that holds `name`. Raises AttributeError for a name that is not listed."""
     from importlib import import_module
 
-    for module, names in _HOMES.items():
+    for module, names in HOMES.items():
         for entry in names:
             ours, _, theirs = entry.partition("=")
             if ours == name:
