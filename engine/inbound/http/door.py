@@ -182,6 +182,11 @@ class Door:
             self._trouble = why
             self._log.event("ERROR", "http_closed", reason=why, retry_s=self._retry_s)
 
+    def follow(self, epoch: int) -> None:
+        """Its owner delivers in another epoch from now on, perhaps in another database: say there where it listens."""
+        self._epoch = epoch
+        self._tell()
+
     def _tell(self) -> None:
         """Say in the database where it listens; why not, as an incident that counts each try, settled when it does."""
         from engine.operations import incidents
