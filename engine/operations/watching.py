@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from engine.store import audit, keeping, leader, messages
+from engine.store import archiving, audit, keeping, leader, messages
 from engine.store.database import Database
 from engine.store.tx import Tx
 
@@ -16,6 +16,7 @@ class Topic(StrEnum):
     AUDIT = "audit"
     ENGINE = "engine"
     SECURITY = "security"
+    BACKUPS = "backups"
 
 
 class ChangeFeed:
@@ -48,4 +49,5 @@ def _fingerprints(tx: Tx) -> dict[Topic, object]:
         Topic.AUDIT: audit.head(tx)[0],
         Topic.ENGINE: leader.read(tx),
         Topic.SECURITY: keeping.revision(tx),
+        Topic.BACKUPS: archiving.revision(tx),
     }
