@@ -27,6 +27,7 @@ from engine.errors import (
     StorageFull,
 )
 from engine.host.locks import WriteTurn
+from engine.store import migrate
 from engine.store.database import Database
 from engine.store.opening import APPLICATION_ID, PAGE_BYTES
 from engine.store.tx import Tx
