@@ -153,7 +153,7 @@ def test_four_processes_that_open_a_new_data_directory_at_once_all_succeed(tmp_p
         try:
             assert [get(database, f"by-{number}") for number in range(4)] == ["1"] * 4
             ran = database.read(lambda tx: tx.search("SELECT version FROM migrations", {}))
-            assert ran == [(1,), (2,)]
+            assert ran == [(version,) for version, _name, _file in migrate.known()]
         finally:
             database.close()
 
