@@ -48,6 +48,6 @@ def figures(tx: Tx, now_ms: int) -> Figures:
         *newest,
         *held,
         *copies,
-        under_way=tuple(commands.unfinished(tx)),
-        restored=None if restored is None else commands.get(tx, restored),
+        tuple(commands.unfinished(tx)),
+        None if restored is None else commands.get(tx, restored),
     )
