@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING, Any
 from chronos_tui.bridgenames import HOMES
 
 if TYPE_CHECKING:
+    from engine.operations.backups import Backup as Backup
+    from engine.operations.backups import Copy as BackupCopy
+    from engine.operations.drilling import Opener as Opener
+    from engine.operations.drilling import Verdict as Verdict
+    from engine.operations.restoring import Plan as RestorePlan
+    from engine.operations.retaining import Decision as Decision
+
     from engine import __version__ as __version__
     from engine.clock import SystemClock as SystemClock
     from engine.engine import Engine as Engine
     from engine.errors import AlreadyOwned as AlreadyOwned
+    from engine.errors import ArchiveRefused as ArchiveRefused
     from engine.errors import BadInput as BadInput
     from engine.errors import ChronosError as ChronosError
     from engine.errors import ConfigError as ConfigError
@@ -78,6 +86,11 @@ if TYPE_CHECKING:
     from engine.operations.apikeys import LONGEST_OVERLAP_MS as LONGEST_OVERLAP_MS
     from engine.operations.apikeys import ApiKey as ApiKey
     from engine.operations.apikeys import Created as CreatedKey
+    from engine.operations.archiveshapes import backup_in_full_shape as backup_in_full_shape
+    from engine.operations.archiveshapes import backup_shape as backup_shape
+    from engine.operations.archiveshapes import restore_plan_shape as restore_plan_shape
+    from engine.operations.archiveshapes import retention_shape as retention_shape
+    from engine.operations.archiveshapes import verdict_shape as verdict_shape
     from engine.operations.auditing import Entry as AuditEntry
     from engine.operations.auditing import Page as AuditPage
     from engine.operations.bulk import Bulk as Bulk
@@ -184,10 +197,12 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "OUTBOX_FIELDS",
     "AuditEntry",
     "AuditPage",
+    "BackupCopy",
     "ConfigEntry",
     "CreatedKey",
     "ExplanationLine",
     "PlaybookPage",
+    "RestorePlan",
     "api_key_created_shape",
     "api_key_shape",
     "attempt_shape",
