@@ -22,10 +22,10 @@ def latest() -> int:
     return known()[-1][0]
 
 
-def blueprint() -> sqlite3.Connection:
-    """Return an empty database in memory with this program's schema, to compare with."""
+def blueprint(version: int | None = None) -> sqlite3.Connection:
+    """Return an empty database in memory with this program's schema, or an older version of it, to compare with."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for migration in known():
+    for migration in known()[:version]:
         _apply(connection, migration, 0)
     return connection
 
