@@ -46,7 +46,7 @@ _END = struct.Struct("<4s4H2LH")
 TRAILER_BYTES = _END64.size + _LOCATOR.size + _END.size
 """Of the three records at the end: always the same."""
 LONGEST_CENTRAL_BYTES = _CENTRAL.size + len(TEMPLATES) + 100 + _CENTRAL_EXTRA.size
-"""Of one central header: a template's name has at most 100 characters."""
+"""Of one central header: of all names, a template's can be the longest, with 100 characters behind its folder."""
 
 _FIRST_RANKS = {DATABASE: 0, CONFIG: 1, RESTORE: 3, MANIFEST: 4, SUMS: 5}
 _TEMPLATE_RANK = 2
@@ -97,6 +97,11 @@ def method_of(name: str) -> int:
 def local_size(name: str) -> int:
     """Return the length of a local header, in bytes."""
     return _LOCAL.size + len(name) + _LOCAL_EXTRA.size
+
+
+def central_size(name: str) -> int:
+    """Return the length of a central header, in bytes."""
+    return _CENTRAL.size + len(name) + _CENTRAL_EXTRA.size
 
 
 def local_header(entry: Entry, at_ms: int) -> bytes:
