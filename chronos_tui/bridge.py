@@ -15,6 +15,8 @@ from chronos_tui.bridgenames import HOMES
 if TYPE_CHECKING:
     from engine.operations.backups import Backup as Backup
     from engine.operations.backups import Copy as BackupCopy
+    from engine.operations.backupstanding import Standing as BackupStanding
+    from engine.operations.commanding import Command as EngineCommand
     from engine.operations.drilling import Opener as Opener
     from engine.operations.drilling import Verdict as Verdict
     from engine.operations.restoring import Plan as RestorePlan
@@ -198,8 +200,10 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "AuditEntry",
     "AuditPage",
     "BackupCopy",
+    "BackupStanding",
     "ConfigEntry",
     "CreatedKey",
+    "EngineCommand",
     "ExplanationLine",
     "PlaybookPage",
     "RestorePlan",
