@@ -47,6 +47,9 @@ NOUNS = (
          ("list", "show", "events", "event", "replay")),
     Noun("incident", "incident", "what went wrong, and what to do about it", ("list", "show", "ack", "resolve")),
     Noun("key", "key", "API keys for programs that use the HTTP API", ("create", "list", "rotate", "revoke")),
+    Noun("backup", "backup", "backups: make them, prove that they can be restored, keep them",
+         ("create", "list", "show", "verify", "drill", "prune")),
+    Noun("restore", "restore", "put a backup in place; nothing is sent twice by it", ("plan", "apply")),
     Noun("config", "config", "the configuration", ("check", "show", "path", "set", "unset")),
     Noun("status", "status", "the situation: who delivers, what waits, what is wrong"),
     Noun("metrics", "metrics", "figures for Prometheus: outbox, targets, holds, incidents, audit log"),
@@ -56,11 +59,11 @@ NOUNS = (
     Noun("completion", "completion", "print the completion script of a shell"),
 )  # fmt: skip
 
-LATER = frozenset({"template", "schedule", "backup", "restore", "exec", "ping"})
+LATER = frozenset({"template", "schedule", "exec", "ping"})
 """Verbs of the contract that a later version brings."""
 
-HUSHED = frozenset({"init", "key", "secret"})
-"""Nouns that are about secrets: a word that is out of place there may be one, and no error repeats it."""
+HUSHED = frozenset({"backup", "init", "key", "restore", "secret"})
+"""Nouns that are about secrets or ask for a passphrase: a word out of place may be one, and no error repeats it."""
 
 
 def noun(name: str) -> Noun | None:

@@ -6,8 +6,10 @@ What may follow is taken from the running configuration; where that cannot be re
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import argcomplete
@@ -16,6 +18,8 @@ from chronos_tui import bridge
 from chronos_tui.commands import catalogue, parsing
 
 Completer = Callable[..., Iterable[str]]
+
+_SUFFIXES = (".zip", ".zip.age")
 
 
 def answer() -> None:
@@ -50,6 +54,8 @@ def _add(parent: Any, word: str, verb: parsing.Verb) -> None:
         "key": config_keys,
         "filter": filter_completer(fields),
     }
+    if verb.name.startswith(("backup ", "restore ")):
+        by_name |= {"file": backups, "out": argcomplete.DirectoriesCompleter()}
     # argparse has no other way to look at what was added to a parser.
     for action in parser._actions:  # noqa: SLF001
         if action.dest in by_name and action.choices is None:
@@ -81,6 +87,17 @@ def config_keys(**_: object) -> list[str]:
     return [key.name for key in bridge.all_keys()]
 
 
+def backups(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """Return the backups in their folder by name, and files of that kind where a path was begun."""
+    settings, paths = _settings(parsed_args), _paths(parsed_args)
+    found: list[str] = []
+    if settings is not None and paths is not None:
+        with contextlib.suppress(OSError):
+            folder = paths.data_dir / Path(settings.backup["directory"]).expanduser()
+            found = sorted((file.name for file in folder.iterdir() if file.name.endswith(_SUFFIXES)), reverse=True)
+    return [*found, *argcomplete.FilesCompleter(("zip", "age"))(prefix)]
+
+
 def filter_completer(fields: Any) -> Completer:
     """Return a completer of filter expressions in a dialect."""
 
@@ -95,8 +112,15 @@ def filter_completer(fields: Any) -> Completer:
 
 def _settings(parsed_args: argparse.Namespace) -> bridge.Settings | None:
     """Read the configuration without creating anything; a completion has no way to say what is wrong with it."""
+    paths = _paths(parsed_args)
     try:
-        paths = bridge.paths(getattr(parsed_args, "data_dir", None), getattr(parsed_args, "config", None), os.environ)
-        return bridge.load_settings_light(paths, os.environ)
+        return None if paths is None else bridge.load_settings_light(paths, os.environ)
+    except bridge.ChronosError:
+        return None
+
+
+def _paths(parsed_args: argparse.Namespace) -> bridge.Paths | None:
+    try:
+        return bridge.paths(getattr(parsed_args, "data_dir", None), getattr(parsed_args, "config", None), os.environ)
     except bridge.ChronosError:
         return None

@@ -37,6 +37,7 @@ CONTRACT = {
     "GET /v1/health": "read",
     "GET /v1/audit": "read",
     "GET /v1/incidents": "read",
+    "GET /v1/backups": "read",
     "POST /v1/inbound/{source}": None,
     "GET /v1/openapi.json": None,
 }

@@ -149,6 +149,52 @@ class IncidentList(BaseModel):
     incidents: list[Incident]
 
 
+class BackupCopy(BaseModel):
+    """A copy of a backup off the box. due_at: when it is tried next, while it waits."""
+
+    destination: str
+    state: Literal["waiting", "copied", "failed"]
+    attempts: int
+    due_at: Time
+    copied_at: Time | None
+    verified_at: Time | None
+    detail: str
+
+
+class Backup(BaseModel):
+    """A backup. proof: what the last drill said, a restore into a scratch directory. id null: found in the folder.
+
+    sha256 is of the file, archive_sha256 of the ZIP inside an encrypted one. gone_at: since when the file is missing.
+    """
+
+    id: int | None
+    name: str
+    folder: str
+    kind: Literal["scheduled", "manual", "safety", "found"]
+    taken_at: Time
+    took_ms: int
+    size_bytes: int
+    sha256: str
+    archive_sha256: str
+    encrypted: bool
+    proof: Literal["proven", "unproven", "failed"]
+    proof_detail: str
+    proven_at: Time | None
+    drilled_at: Time | None
+    drill_took_ms: int | None
+    verified_at: Time | None
+    verified_ok: bool | None
+    verified_detail: str
+    gone_at: Time | None
+    copies: list[BackupCopy]
+
+
+class BackupList(BaseModel):
+    """Backups, newest first, as `chronos backup list --json` shows them."""
+
+    backups: list[Backup]
+
+
 class Event(BaseModel):
     """What became of an event. message: the uid of the message that was made of it, if any."""
 

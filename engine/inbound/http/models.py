@@ -171,3 +171,9 @@ class IncidentsQuery(Given):
         Literal["open", "all"], Field(description="open: what is not resolved, the worst first; all: the newest.")
     ] = "open"
     limit: Limit = 200
+
+
+class BackupsQuery(Given):
+    """Which backups, newest first."""
+
+    limit: Limit = 200

@@ -1,12 +1,12 @@
-"""The API's other records: health, the audit log, incidents. Changes nothing."""
+"""The API's other records: health, the audit log, incidents, backups. Changes nothing."""
 
 from __future__ import annotations
 
 from engine.errors import BadInput
 from engine.inbound.http.calls import Call, Reply
-from engine.inbound.http.models import AuditQuery, IncidentsQuery
+from engine.inbound.http.models import AuditQuery, BackupsQuery, IncidentsQuery
 from engine.inbound.http.problems import Fault, invalid
-from engine.operations import auditing, incidents, shapes
+from engine.operations import archiveshapes, auditing, incidents, shapes
 
 
 def health(call: Call) -> Reply:
@@ -35,3 +35,13 @@ def incident_list(call: Call) -> Reply:
     asked: IncidentsQuery = call.query
     found = incidents.listing(call.context, everything=asked.state == "all", limit=asked.limit)
     return Reply({"incidents": [shapes.incident(one) for one in found]})
+
+
+def backup_list(call: Call) -> Reply:
+    """GET /v1/backups: the newest backups and whether each was proven, as `chronos backup list --json`."""
+    from engine.operations import backups
+
+    call.needs_unbound()
+    asked: BackupsQuery = call.query
+    found = backups.listing(call.context)[: asked.limit]
+    return Reply({"backups": [archiveshapes.backup_shape(one) for one in found]})

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from engine.inbound.http import documents, messages, probes, records
 from engine.inbound.http.calls import Call, Reply
-from engine.inbound.http.models import AuditQuery, IncidentsQuery, MessageIn, MessagesQuery, Nothing
+from engine.inbound.http.models import AuditQuery, BackupsQuery, IncidentsQuery, MessageIn, MessagesQuery, Nothing
 from engine.operations import metrics
 from engine.operations.acts import Action
 from engine.rules.apikeys import Scope
@@ -175,6 +175,16 @@ def table(openapi: Callable[[], str]) -> tuple[Route, ...]:
             records.incident_list,
             Scope.READ,
             query=IncidentsQuery,
+        ),
+        Route(
+            "listBackups",
+            "GET",
+            "/v1/backups",
+            "Backups, newest first, and whether each was proven by a restore.",
+            (Answer(200, "The backups.", documents.BackupList),),
+            records.backup_list,
+            Scope.READ,
+            query=BackupsQuery,
         ),
         Route(
             "receiveEvent",
