@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     api,
+    archives,
     claiming,
     cockpit,
     enqueueing,
@@ -45,6 +46,8 @@ ROWS: dict[str, tuple[Measure, ...]] = {
     "http": (api.posting, api.keys),
     "audit": (truth.verification,),
     "sync": (truth.syncs,),
+    "backup": (archives.creating,),
+    "restore": (archives.restoring,),
     "key": (gatekeeping.keys,),
     "send": (programs.send,),
     "ready": (programs.ready,),
