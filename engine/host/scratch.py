@@ -1,4 +1,4 @@
-"""Private directories for work in progress, gone when it ends, swept when its process was killed. Puts nothing in them."""
+"""Private directories for work in progress, gone when it ends, swept when its process was killed. Fills none."""
 
 from __future__ import annotations
 
