@@ -285,9 +285,10 @@ VERBS = (
         "backup create",
         "make a backup, prove that it can be restored, and print its path",
         create,
-        ("chronos backup create", "FILE=$(chronos backup create --out /media/usb)"),
+        ("chronos backup create", "chronos backup create --out /media/usb"),
         create_arguments,
-        "Whoever delivers makes it, and without an engine this command itself; nobody waits for it meanwhile.",
+        "Its path alone goes to stdout: FILE=$(chronos backup create) works. The engine makes it where one runs, else\n"
+        "this command itself; messages are taken and sent meanwhile. One that does not restore is never listed.",
     ),
     Verb(
         "backup list",
