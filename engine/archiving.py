@@ -14,6 +14,7 @@ from engine.operations.context import Context, writable
 if TYPE_CHECKING:
     from engine.operations.applying import Restored
     from engine.operations.backups import Backup
+    from engine.operations.backupstanding import Standing
     from engine.operations.commanding import Command, Performer, Report
     from engine.operations.drilling import Opener, Verdict
     from engine.operations.restoring import Plan
@@ -41,6 +42,12 @@ class Archiving(Keeping):
         from engine.operations import backups
 
         return backups.get(self.context, word)
+
+    def backup_standing(self) -> Standing:
+        """How it stands with backups: what is proven, what comes next, room, what is under way; opens no file."""
+        from engine.operations import backupstanding
+
+        return backupstanding.standing(self.context)
 
     def backup_file(self, word: str) -> Path:
         """The file of a backup: a path, or a name in the folder. Raises NotFound."""
