@@ -30,6 +30,14 @@ def blueprint(version: int | None = None) -> sqlite3.Connection:
     return connection
 
 
+def advance(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Bring a private copy, which nobody else has open, to this program's schema. The caller began a transaction, or
+    throws the copy away when it fails.
+    """
+    for migration in known()[_version(connection) :]:
+        _apply(connection, migration, now_ms)
+
+
 def version(database: Database) -> int:
     """Return the schema version of the file; 0 of a new one. Only looks: a degraded database can still be shown."""
     return database.inspect(_version)
