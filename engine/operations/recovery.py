@@ -128,6 +128,15 @@ def _bring(context: Context, root: bytes, row: VaultRow, provider: Provider) -> 
     vault.open_with(context, None)
 
 
+def open_kit(text: str, passphrase: str) -> tuple[str, bytes]:
+    """Return the id of a kit's root key and the key, which opens a backup's vault without being kept anywhere.
+
+    Raises BadInput for a kit that is none or a wrong passphrase.
+    """
+    about, wrapped = _parsed(text)
+    return str(about.get("root_id")), _open(about, wrapped, passphrase)
+
+
 def _open(about: dict[str, Any], wrapped: bytes, passphrase: str) -> bytes:
     try:
         kdf = sealing.kdf_of(str(about["kdf"]))
