@@ -45,6 +45,12 @@ def opener(given: Arguments) -> bridge.Opener | None:
     return bridge.Opener(identities, passphrase) if identities or passphrase is not None else None
 
 
+def unlock(engine: bridge.Engine, given: Arguments, opener: bridge.Opener | None) -> None:
+    """Have the vault opened where it holds what opens the backup. Raises VaultLocked, VaultDamaged."""
+    if opener is None and given.file.endswith(".age"):
+        asking.unlock(engine)
+
+
 def _identities(name: str) -> tuple[str, ...]:
     lines = [line.strip() for line in read(name, "--identity-file").splitlines()]
     found = tuple(line for line in lines if line and not line.startswith("#"))

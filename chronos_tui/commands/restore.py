@@ -54,6 +54,7 @@ def _plan(session: Session, given: Arguments, opener: bridge.Opener | None, repo
         return bridge.plan_rescue(session.paths(), session.env, given.file, trust=trust, opener=opener, report=report)
     try:
         with session.engine() as engine:
+            opening.unlock(engine, given, opener)
             return engine.restore_plan(given.file, trust=trust, opener=opener, report=report)
     except bridge.DatabaseUnusable:
         return bridge.plan_rescue(session.paths(), session.env, given.file, trust=trust, opener=opener, report=report)
@@ -93,6 +94,7 @@ def _apply(session: Session, given: Arguments, opener: bridge.Opener | None, rep
     if not bridge.database_missing(session.paths(), session.env):
         try:
             with session.engine() as engine:
+                opening.unlock(engine, given, opener)
                 return engine.restore_apply(
                     given.file,
                     with_configuration=given.with_configuration,
