@@ -76,7 +76,7 @@ apart: the file with your backups, the passphrase on paper. A rotation of the ro
 for as long as you keep backups that were made before.
 
 When the root key is lost, or a backup is brought to another machine:
-1. Install Chronos and put the backup's chronos.db into the data directory.
+1. Install Chronos and put the backup in place: chronos restore apply BACKUP
 2. chronos secret import-recovery-kit THIS-FILE --to keyring      (or: --to file)
    It asks for the passphrase, {_GROUPS} groups of {_GROUP} letters and digits; small letters are fine.
 3. chronos secret check
@@ -96,7 +96,7 @@ def import_kit(context: Context, text: str, passphrase: str, provider: Provider)
     writable(context)
     row = context.database.read(store.read)
     if row is None:
-        raise NotPossible("there is no vault here; put the database of the backup into the data directory first")
+        raise NotPossible("there is no vault here; 'chronos restore apply' a backup that has it first")
     if provider in {Provider.CREDENTIAL, Provider.PASSPHRASE}:
         raise NotPossible(
             f"a {provider.value} cannot take a key that exists; import it to file or keyring, then "

@@ -104,5 +104,5 @@ def test_pages_of_a_route_and_a_target_are_one_list(api: Api) -> None:
 
 def test_what_is_about_all_targets_is_not_for_it(api: Api) -> None:
     api.key(Scope.READ, targets=("hook",))
-    for path in ("/v1/health", "/v1/audit", "/v1/incidents", "/metrics"):
+    for path in ("/v1/health", "/v1/audit", "/v1/incidents", "/v1/backups", "/metrics"):
         assert_problem(api.get(path), 403)

@@ -159,6 +159,7 @@ def test_a_misspelled_field_is_told_what_was_meant(api: Api) -> None:
         ("/v1/audit", "filter=state:dead", ["filter"]),
         ("/v1/audit", "before=0", ["before"]),
         ("/v1/incidents", "state=closed", ["state"]),
+        ("/v1/backups", "limit=0&state=x", ["limit", "state"]),
         ("/healthz", "verbose=1", ["verbose"]),
     ],
 )
@@ -235,7 +236,17 @@ def test_without_a_key_nothing_is_read_or_told(api: Api) -> None:
     ("scope", "opens"),
     [
         (Scope.SEND, {"POST /v1/messages"}),
-        (Scope.READ, {"GET /v1/messages", "GET /v1/health", "GET /v1/audit", "GET /v1/incidents", "GET /metrics"}),
+        (
+            Scope.READ,
+            {
+                "GET /v1/messages",
+                "GET /v1/health",
+                "GET /v1/audit",
+                "GET /v1/incidents",
+                "GET /v1/backups",
+                "GET /metrics",
+            },
+        ),
         (Scope.ADMIN, {"POST /v1/messages/UID/retry"}),
     ],
 )
@@ -244,7 +255,7 @@ def test_each_scope_opens_its_own_and_nothing_else(api: Api, scope: Scope, opens
     api.key(scope)
     calls = (
         "POST /v1/messages", "GET /v1/messages", "GET /v1/health", "GET /v1/audit", "GET /v1/incidents", "GET /metrics",
-        "POST /v1/messages/UID/retry",
+        "GET /v1/backups", "POST /v1/messages/UID/retry",
     )  # fmt: skip
     for words in calls:
         method, path = words.replace("UID", uid).split()
@@ -280,7 +291,7 @@ def test_a_flood_of_bad_keys_gets_the_same_headers(tmp_path: Path) -> None:
 
 def test_a_path_with_a_slash_too_many_is_told_the_right_one(api: Api) -> None:
     assert "did you mean /v1/messages?" in assert_problem(api.get("/v1/messages/"), 404)["detail"]
-    for path in ("/", "//", "/v1", "/v1/backups", "/v1/messages/a/b/c"):
+    for path in ("/", "//", "/v1", "/v1/schedules", "/v1/messages/a/b/c"):
         assert_problem(api.get(path), 404)
 
 

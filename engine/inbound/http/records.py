@@ -39,9 +39,9 @@ def incident_list(call: Call) -> Reply:
 
 def backup_list(call: Call) -> Reply:
     """GET /v1/backups: the newest backups and whether each was proven, as `chronos backup list --json`."""
+    call.needs_unbound()
     from engine.operations import backups
 
-    call.needs_unbound()
     asked: BackupsQuery = call.query
     found = backups.listing(call.context)[: asked.limit]
     return Reply({"backups": [archiveshapes.backup_shape(one) for one in found]})
