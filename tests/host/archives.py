@@ -6,6 +6,7 @@ import hashlib
 import io
 import random
 import sqlite3
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from engine.errors import ArchiveRefused
-from engine.host.archive.layout import Entry, central, local_header, method_of
+from engine.host.archive.layout import TRAILER_BYTES, Entry, central, local_header, method_of
 from engine.host.archive.reader import open_archive
 from engine.host.archive.writer import ZipWriter, manifest_text
 from engine.rules.backups import CONFIG, DATABASE, FORMAT, MANIFEST, RESTORE, SUMS, Member, sums
@@ -110,6 +111,21 @@ def member_of(piece: Piece) -> Member:
     size = len(piece.data) if piece.size is None else piece.size
     plain_sum, packed_sum = (hashlib.sha256(data).hexdigest() for data in (piece.data, packed))
     return Member(piece.name, size, plain_sum, len(packed), packed_sum)
+
+
+def regions(whole: bytes) -> dict[str, range]:
+    """Where everything lies, by another reader than ours."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as read:
+        found, directory = read.infolist(), read.start_dir
+    spans: dict[str, range] = {}
+    for info in found:
+        data = info.header_offset + 30 + len(info.filename) + 20
+        spans[f"header of {info.filename}"] = range(info.header_offset, data)
+        spans[f"data of {info.filename}"] = range(data, data + info.compress_size)
+    spans["central directory"] = range(directory, len(whole) - TRAILER_BYTES)
+    spans["trailer"] = range(len(whole) - TRAILER_BYTES, len(whole))
+    assert sum(map(len, spans.values())) == len(whole), "every byte is in one region"
+    return spans
 
 
 def reason(path: Path, into: Path) -> str:

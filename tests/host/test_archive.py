@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ArchiveRefused, NotFound, NotPossible, StorageFull
-from engine.host.archive import layout
-from engine.host.archive.layout import CHUNK_BYTES, DEFLATED, STORED, Entry, central, local_header
+from engine.host.archive.layout import CHUNK_BYTES, DEFLATED, STORED, TRAILER_BYTES, Entry, local_header
 from engine.host.archive.reader import open_archive
 from engine.host.archive.writer import ZipWriter
 from engine.rules.backups import CONFIG, DATABASE, MANIFEST, RESTORE, SUMS, Member
 from tests.host.archives import AT_MS, SMALL, Piece, a_database, a_manifest, deflated, forged, pieces, sound
+from tests.support import SKIP_NOTHING
 
 NAMES = [DATABASE, CONFIG, "templates/alert.txt", RESTORE, MANIFEST, SUMS]
 
@@ -161,7 +161,7 @@ def test_python_reads_it(path: Path, database: bytes) -> None:
         assert {info.compress_type for info in read.infolist()[1:]} == {STORED}
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="unzip is not installed")
+@pytest.mark.skipif(not SKIP_NOTHING and shutil.which("unzip") is None, reason="unzip is not installed")
 def test_unzip_sha256sum_and_sqlite_are_enough_to_get_at_everything(path: Path, into: Path) -> None:
     assert b"No errors detected" in run("unzip", "-t", str(path), into=into)
     run("unzip", "-q", str(path), into=into)
@@ -205,7 +205,7 @@ def test_every_header_holds_its_sizes_in_64_bits(path: Path) -> None:
     with zipfile.ZipFile(path) as read:
         for info in read.infolist():
             assert info.extra[:4] == b"\x01\x00\x18\x00"
-    assert path.read_bytes()[-layout.TRAILER_BYTES :].startswith(b"PK\x06\x06")
+    assert path.read_bytes()[-TRAILER_BYTES:].startswith(b"PK\x06\x06")
 
 
 @pytest.mark.parametrize(
@@ -372,4 +372,3 @@ def test_a_forger_who_changes_nothing_makes_the_same_archive_but_for_the_packing
     path.write_bytes(forged(pieces(b"database")))
     with open_archive(path) as archive:
         archive.verify()
-    assert central([], AT_MS) == layout.trailer(0, 0, 0)
