@@ -1,0 +1,266 @@
+"""Backups and restores that are killed: nothing half-made is listed, the database is the old one or the new one.
+
+`python -m tests.crash.archives --kills 200 --seed 1 [--act create|restore]` kills at random moments while messages come
+in, judges after each, prints a table and everything that is wrong; ends with 1 if there is anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.crash.check import INVARIANTS, MIGRATIONS
+from tests.crash.evidence import Evidence, gather
+from tests.crash.processes import CrashTestError
+from tests.crash.site import Site
+
+ACTS = ("create", "restore")
+ANSWER_S = 60.0
+_LINGER_S = 10.0
+"""How long a child of a killed process may take to be gone: the kernel has to take its memory apart."""
+
+_JUDGED = ("I1", "I7", "I10")
+_MADE = "made-"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every attempt begins with, and what comes of it when nothing goes wrong.
+
+    name: of the backup that is restored. took_s: how long an act takes. before, after: what `fingerprint` says without
+    and with the restore.
+    """
+
+    site: Site
+    name: str
+    took_s: dict[str, float]
+    before: dict[str, str]
+    after: dict[str, str]
+
+
+# Making the ground
+
+
+def prepare(root: Path) -> Ground:
+    """Fill a data directory, and do each act once on a copy of it. Raises CrashTestError where that fails."""
+    made = Site(root / "stage", ("webhook",), breaker=False)
+    made.prepare(smtp_port=1, http_port=1)
+    (name,) = words(made, "make")
+    # The ledger of backups holds paths: what is copied from here must come to lie where it was made.
+    site = Site(made.root.rename(root / "ground"), made.channels, breaker=False)
+    took_s, after = {}, {}
+    for act in ACTS:
+        trial = staged(Ground(site, name, {}, {}, {}))
+        began = time.monotonic()
+        done = words(trial, act, *([name] if act == "restore" else []))
+        took_s[act] = time.monotonic() - began
+        if len(done) != 2 or not done[1].startswith("done"):
+            raise CrashTestError(f"{act}: {done}")
+        after[act] = fingerprint(collected(trial))
+    before = fingerprint(collected(site))
+    if before == after["restore"] or before != after["create"]:
+        raise CrashTestError("a restore that changes nothing, or a backup that changes messages, shows nothing")
+    return Ground(site, name, took_s, before, after["restore"])
+
+
+def staged(ground: Ground) -> Site:
+    """Return a copy of the ground that may be spoilt, where the ground was made."""
+    root = ground.site.root.with_name("stage")
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(ground.site.root, root)
+    return Site(root, ground.site.channels, breaker=False)
+
+
+def command(site: Site, act: str, *more: str) -> list[str]:
+    """Return the words that start a step of tests.crash.archive_steps."""
+    return [sys.executable, "-m", "tests.crash.archive_steps", act, str(site.data), *more]
+
+
+def words(site: Site, act: str, *more: str) -> list[str]:
+    """Do a step to its end; return the lines that it said."""
+    done = subprocess.run(
+        command(site, act, *more),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=site.outside[-1],
+        env=site.environment(),
+        timeout=ANSWER_S,
+    )
+    if "Traceback" in done.stderr:
+        raise CrashTestError(f"{act}: {done.stderr[-2000:]}")
+    return done.stdout.splitlines()
+
+
+# Judging
+
+
+def collected(site: Site) -> Evidence:
+    return gather(site.data, acks=site.all_acks(), run=site.run_log, migrations=MIGRATIONS)
+
+
+def fingerprint(evidence: Evidence) -> dict[str, str]:
+    """What tells the old database from the new one: the state of each message that was there before."""
+    return {
+        uid: f"{row['state']} {row['attempts']} {row['content_hash']}"
+        for uid, row in evidence.messages.items()
+        if str(row["idempotency_key"]).startswith(_MADE)
+    }
+
+
+def judged(site: Site, ground: Ground, act: str) -> tuple[str, list[str]]:
+    """Say whether the database is the old one or the new one, and everything that is wrong, before anything starts."""
+    evidence = collected(site)
+    wrong = [f"{name} {uid}: {text}" for name in _JUDGED for uid, text in INVARIANTS[name](evidence)]
+    wrong += [f"audit {uid}: {text}" for uid, text in INVARIANTS["I6"](evidence) if not uid]
+    found = fingerprint(evidence)
+    applied = sum('"action":"restore.applied"' in row["body"] for row in evidence.audit)
+    if found == ground.before and applied == 0:
+        return "old", wrong
+    if act == "restore" and found == ground.after and applied == 1:
+        return "new", wrong
+    differing = {uid: (ground.before.get(uid), found.get(uid)) for uid in {*found, *ground.before}}
+    changed = Counter(pair for pair in differing.values() if pair[0] != pair[1])
+    return "mixed", [*wrong, f"neither old nor new: {applied} restores in the audit log, {changed.most_common(5)}"]
+
+
+def looked(site: Site, *, may_mend: bool = False) -> list[str]:
+    """Start it again and look at everything; return what is wrong."""
+    said = words(site, "look")
+    if not said or not said[-1].startswith("{"):
+        return [f"the next start: {said[-1:]}"]
+    found: dict[str, Any] = json.loads(said[-1])
+    wrong = [
+        f"{one['name']} is listed and does not verify: {one['steps']}" for one in found["backups"] if not one["ok"]
+    ]
+    wrong += [f"{one['name']} is listed as {one['proof']}" for one in found["backups"] if one["proof"] != "proven"]
+    if not found["audit"]:
+        wrong.append("the audit log does not verify")
+    if found["mended"] and not may_mend:
+        wrong.append("it was DEGRADED")
+    wrong += [f"secret: {problem}" for problem in found["secrets"]]
+    wrong += [f"{kind} is still asked for or running" for kind in found["commands"]]
+    evidence = collected(site)
+    return wrong + [
+        f"afterwards {name} {uid}: {text}" for name in ("I7", "I8") for uid, text in INVARIANTS[name](evidence)
+    ]
+
+
+# Killing
+
+
+def attempt(ground: Ground, act: str, after_s: float) -> tuple[str, list[str]]:
+    """Kill an act so long after its beginning, with messages coming in; return how it stands and what is wrong.
+
+    "ended" as the first: it was done before, nobody was killed.
+    """
+    site = staged(ground)
+    with _loaded(site):
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command(site, act, *([ground.name] if act == "restore" else [])),
+            stdout=pipe,
+            text=True,
+            cwd=site.outside[-1],
+            env=site.environment(),
+        )
+        assert process.stdout is not None
+        with process.stdout:
+            if process.stdout.readline() != "begin\n":
+                raise CrashTestError(f"{act} did not begin")
+            # The moment of the kill is what this is about: chance decides, not an event.
+            time.sleep(after_s)
+            wrong = _killed(process)
+            said = process.stdout.read()
+    how, found = judged(site, ground, act)
+    wrong += found + looked(site)
+    if said.startswith("done"):
+        wrong += ["said it was done, and it was not"] if act == "restore" and how != "new" else []
+        return "ended", wrong
+    return how, wrong
+
+
+def _killed(process: subprocess.Popen[str]) -> list[str]:
+    """Kill it; say which of its children outlived it."""
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        children = []
+    process.kill()
+    process.wait(ANSWER_S)
+    _, alive = psutil.wait_procs(children, timeout=_LINGER_S)
+    return [f"a child outlives it: {one.cmdline()}" for one in alive]
+
+
+@contextmanager
+def _loaded(site: Site) -> Iterator[None]:
+    """Messages come in while the block runs."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command(site, "load", str(site.acks(0))),
+        stdin=pipe,
+        stdout=pipe,
+        text=True,
+        cwd=site.outside[-1],
+        env=site.environment(),
+    )
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline() != "begin\n":
+            raise CrashTestError("no messages come in")
+        yield
+    finally:
+        said, _ = process.communicate(timeout=ANSWER_S)
+    if said != "done\n":
+        raise CrashTestError(f"messages stopped coming in: {said}")
+
+
+def campaign(ground: Ground, kills: int, seed: int, acts: tuple[str, ...] = ACTS) -> tuple[Counter[str], list[str]]:
+    """Kill so many times; return how the databases stood afterwards, and everything that is wrong."""
+    chance = random.Random(seed)
+    stood: Counter[str] = Counter()
+    wrong = []
+    for number in range(kills):
+        act = acts[number % len(acts)]
+        after_s = chance.uniform(0, ground.took_s[act])
+        how, found = attempt(ground, act, after_s)
+        stood[f"{act}: {how}"] += 1
+        wrong += [f"{act} killed after {after_s:.3f} s: {one}" for one in found]
+    return stood, wrong
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.archives", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--act", choices=ACTS, help="only this one")
+    given = parser.parse_args(arguments)
+    sys.stdout.write(f"seed {given.seed}\n")
+    sys.stdout.flush()
+    with tempfile.TemporaryDirectory(prefix="chronos-archives-") as folder:
+        stood, wrong = campaign(prepare(Path(folder)), given.kills, given.seed, (given.act,) if given.act else ACTS)
+    for how, count in sorted(stood.items()):
+        sys.stdout.write(f"{how:20} {count}\n")
+    for one in wrong:
+        sys.stdout.write(f"{one}\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(main())
