@@ -49,6 +49,16 @@ class Kind(StrEnum):
     """A target refuses our login or certificate; subject: the lane."""
     TARGET_DISABLED = "target.disabled"
     """A receiver said "never again"; subject: the lane."""
+    BACKUP_FAILED = "backup.failed"
+    """The last backup that was begun was not made; subject: "backups"."""
+    BACKUP_UNPROVEN = "backup.unproven"
+    """The newest backup could not be proven by a restore; subject: "backups"."""
+    BACKUP_DAMAGED = "backup.damaged"
+    """The file of a backup is not what was written; subject: its name."""
+    BACKUP_STALE = "backup.stale"
+    """The newest backup that was proven is old, or there is none; subject: "backups"."""
+    BACKUP_COPY_FAILED = "backup.copy_failed"
+    """Copies do not reach their place off the box; subject: the destination."""
 
 
 SEVERITIES: Mapping[Kind, Severity] = MappingProxyType(
@@ -68,6 +78,11 @@ SEVERITIES: Mapping[Kind, Severity] = MappingProxyType(
         Kind.DOOR_CLOSED: Severity.HIGH,
         Kind.TARGET_MISCONFIGURED: Severity.MEDIUM,
         Kind.TARGET_DISABLED: Severity.HIGH,
+        Kind.BACKUP_FAILED: Severity.HIGH,
+        Kind.BACKUP_UNPROVEN: Severity.MEDIUM,
+        Kind.BACKUP_DAMAGED: Severity.HIGH,
+        Kind.BACKUP_STALE: Severity.HIGH,
+        Kind.BACKUP_COPY_FAILED: Severity.MEDIUM,
     }
 )
 """How bad a kind is where whoever raises it does not say otherwise. In the order that their words have in Severity:

@@ -110,6 +110,15 @@ RULES = (
     Rule(("config.set", "config.unset"), HIGH, "it decides what is refused, and who is told", "key of security, http, "
          "sources, monitoring or environment", _protects),
     Rule(("config.",), MEDIUM, "it decides where messages go"),
+    # Backups
+    Rule(("backup.drilled", "backup.verified"), HIGH, "a backup that cannot be relied on", "ok is false",
+         lambda detail: detail.get("ok") is False),
+    Rule(("backup.drilled", "backup.verified"), LOW, "a backup proves itself"),
+    Rule(("backup.failed",), HIGH, "what happened since the last one would be lost with this box"),
+    Rule(("backup.pruned",), MEDIUM, "a backup is gone for good"),
+    Rule(("backup.",), LOW, "one more way back"),
+    Rule(("restore.applied",), HIGH, "another database is in place; what waited is held"),
+    Rule(("restore.failed",), MEDIUM, "somebody wanted another database in place; everything is as it was"),
     # Messages
     Rule(_LOSING, HIGH, "very many messages at once are lost or may arrive twice", f"{VERY_MANY_MESSAGES} or more",
          _counts(VERY_MANY_MESSAGES)),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.model import State
-from engine.operations import vault
+from engine.operations import drilling, vault
 from engine.operations.acts import Action
 from engine.rules import risk
 from engine.rules.incidents import Severity
@@ -28,7 +28,10 @@ _VALUES = {
 """What stands in the hole of f"noun.{…}"."""
 
 
-_HANDED_IN = {("rotating", "action"): vault.CHANGES}
+_HANDED_IN = {
+    ("rotating", "action"): vault.CHANGES,
+    ("drilling", "action"): (drilling.DRILLED, drilling.VERIFIED),
+}
 """Where a function is handed the action: the constant that lists what it is handed."""
 
 
@@ -109,6 +112,10 @@ def test_no_rule_stands_behind_one_that_takes_everything() -> None:
         ("audit.verified", {"ok": True}, "low"),
         ("audit.verified", {"ok": False}, "critical"),
         ("secret.deleted", {}, "high"),
+        ("backup.created", {}, "low"),
+        ("backup.drilled", {"ok": True}, "low"),
+        ("backup.drilled", {"ok": False}, "high"),
+        ("backup.pruned", {}, "medium"),
         ("something.new", {}, "medium"),
     ],
 )

@@ -13,7 +13,7 @@ def page(kind: str) -> Page | None:
 
 def pages() -> tuple[Page, ...]:
     """Return every page, in the order of Kind."""
-    from engine.rules.playbook import door, machine
+    from engine.rules.playbook import backups, door, machine
 
     order = list(Kind)
-    return tuple(sorted((*door.PAGES, *machine.PAGES), key=lambda one: order.index(one.kind)))
+    return tuple(sorted((*door.PAGES, *machine.PAGES, *backups.PAGES), key=lambda one: order.index(one.kind)))
