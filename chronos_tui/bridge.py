@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.operations.backups import Copy as BackupCopy
     from engine.operations.backupstanding import Standing as BackupStanding
     from engine.operations.commanding import Command as EngineCommand
+    from engine.operations.commanding import Stopped as Stopped
     from engine.operations.drilling import Opener as Opener
     from engine.operations.drilling import Verdict as Verdict
     from engine.operations.restoring import Plan as RestorePlan

@@ -69,7 +69,7 @@ HOMES = {
     "engine.operations.backups": ("Backup", "BackupCopy=Copy"),
     "engine.operations.backupstanding": ("BackupStanding=Standing",),
     "engine.operations.bulk": ("Bulk", "Frozen"),
-    "engine.operations.commanding": ("EngineCommand=Command",),
+    "engine.operations.commanding": ("EngineCommand=Command", "Stopped"),
     "engine.operations.configuring": ("judge_door", "load_settings=load", "load_settings_light=load_light"),
     "engine.operations.drilling": ("Opener", "Verdict"),
     "engine.operations.enqueue": ("Enqueued", "check_message=prepare", "resolve_target=resolve"),
