@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import argcomplete
+from argcomplete.completers import DirectoriesCompleter, FilesCompleter
 
 from chronos_tui import bridge
 from chronos_tui.commands import catalogue, parsing
@@ -55,7 +56,7 @@ def _add(parent: Any, word: str, verb: parsing.Verb) -> None:
         "filter": filter_completer(fields),
     }
     if verb.name.startswith(("backup ", "restore ")):
-        by_name |= {"file": backups, "out": argcomplete.DirectoriesCompleter()}
+        by_name |= {"file": backups, "out": DirectoriesCompleter()}
     # argparse has no other way to look at what was added to a parser.
     for action in parser._actions:  # noqa: SLF001
         if action.dest in by_name and action.choices is None:
@@ -95,7 +96,7 @@ def backups(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[s
         with contextlib.suppress(OSError):
             folder = paths.data_dir / Path(settings.backup["directory"]).expanduser()
             found = sorted((file.name for file in folder.iterdir() if file.name.endswith(_SUFFIXES)), reverse=True)
-    return [*found, *argcomplete.FilesCompleter(("zip", "age"))(prefix)]
+    return [*found, *FilesCompleter(("zip", "age"))(prefix)]
 
 
 def filter_completer(fields: Any) -> Completer:

@@ -45,8 +45,8 @@ def plan_lines(plan: bridge.RestorePlan) -> Iterator[Line]:
     yield from _tables(plan)
     yield from (_fact("secret", f"{one.name}: {one.what}") for one in plan.secrets)
     yield from (_fact("API key", f"{one.id} ({one.name}): {one.what}") for one in plan.keys)
-    carried = f"{_many(plan.audit_carried, 'entry')} of today carried forward"
-    yield _fact("audit log", f"{carried}; {plan.audit_note}" if plan.audit_note else carried)
+    carried = f"{_many(plan.audit_carried, 'entry')} made since; " if plan.audit_carried else ""
+    yield _fact("audit log", f"{carried}{plan.audit_note}")
     yield _fact("configuration", _CONFIGS.get(plan.config, plan.config))
     yield _fact("room", f"{bridge.format_size(plan.needs_bytes)} needed meanwhile")
     if plan.would_resend:
