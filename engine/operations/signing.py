@@ -69,9 +69,9 @@ def judge(
         return Authenticity.CONFIRMED
     if ours and manifest.get("database_id") == context.database.read(backups.database_id):
         raise ArchiveForged(
-            f"{_name(manifest)}: it says that it is a backup of this outbox, but it is signed with the key {key}, which "
-            "is not ours: somebody put it in place of the real one; if the key is of a vault that was lost, vouch for "
-            f"it with --trust-key {key}"
+            f"{_name(manifest)}: it says that it is a backup of this outbox, but it is signed with a key that is not "
+            "ours: somebody put it in place of the real one; if that is the key of a vault that was lost, vouch for it "
+            f"with --trust-key {key}"
         )
     return Authenticity.UNKNOWN_KEY
 
