@@ -148,7 +148,11 @@ def _held(found: HeldMessage) -> dict[str, Any]:
 
 
 def restored_shape(found: Restored) -> dict[str, Any]:
-    """Return what a restore did; `held` has the first thousand, the tag finds all of them."""
+    """Return what a restore did; `held` has the first thousand, the tag finds all of them. blocked_ms: for how long
+    nobody else could write.
+    """
+    planned = restore_plan_shape(found.plan)
+    del planned["held"], planned["held_total"]
     return {
         "archive": found.archive,
         "safety_backup": found.safety,
@@ -158,6 +162,7 @@ def restored_shape(found: Restored) -> dict[str, Any]:
         "audit_entries_carried": found.audit_entries_carried,
         "epoch": found.epoch,
         "took_ms": found.took_ms,
+        "blocked_ms": found.blocked_ms,
         "notes": list(found.notes),
-        "plan": restore_plan_shape(found.plan),
+        "plan": planned,
     }
