@@ -31,7 +31,7 @@ LOOK_EVERY_S = 2
 _PATIENCE_MS = 300_000
 """How long a vault that could not be opened is left alone: each try may ask a keyring, for seconds."""
 _LATE_MS = 2 * DAY_MS
-_HEAD_FILE = "audit-head.json"
+HEAD_FILE = "audit-head.json"
 _MOST_HEAD_BYTES = 64 * 1024
 _RETRY_KEY = "checkpointing.retry_ms"
 
@@ -143,7 +143,7 @@ def _keep_head(context: Context, made: Checkpoint) -> None:
 
 def _head_path(context: Context) -> Path | None:
     paths = context.machine.paths
-    return None if paths is None else paths.data_dir / _HEAD_FILE
+    return None if paths is None else paths.data_dir / HEAD_FILE
 
 
 # Chores and checks

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from engine.errors import DatabaseUnusable
 from engine.rules.carrying import Log, Policy, Relation, relation, tables
-from engine.store import audit, migrate
+from engine.store import audit, faults, migrate, vault
 from engine.store.queries import Queries
 from engine.store.tx import Tx
 from engine.store.vault import SecretRow, VaultRow
@@ -59,10 +59,11 @@ class Figures(NamedTuple):
 
 
 class Staged:
-    """The copy, opened. backup: its figures and its log's end as they came from the archive."""
+    """The copy, opened. backup: its figures as they came from the archive. vault: its vault and sealed secrets, too."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._sees_today = False
         self._queries = Queries()
         self._connection = sqlite3.connect(path, isolation_level=None, uri=True, check_same_thread=False)
         self._attached = False
@@ -77,6 +78,7 @@ class Staged:
                 self.tx.run(name)
             self.backup = self.figures("main")
             self._log = _log(self.tx, "main", 0)
+            self.vault = vault.read(self.tx), vault.secrets(self.tx)
         except BaseException:
             self._connection.close()
             raise
@@ -86,19 +88,21 @@ class Staged:
 
     @contextmanager
     def beside(self, live: Path) -> Iterator[None]:
-        """Have today's database attached, read-only."""
-        self.tx.run("carrying.attach", {"uri": f"{live.absolute().as_uri()}?mode=ro"})
-        self._attached = True
+        """Have today's database attached, read-only. Raises DatabaseUnusable where it is damaged."""
         try:
-            if not self.today_is_known:
-                self.tx.run("carrying.make_today")
-                self.today_is_known = True
-            yield
-        finally:
-            self._attached = False
-            self.tx.run("carrying.detach")
-
-    today_is_known = False
+            self.tx.run("carrying.attach", {"uri": f"{live.absolute().as_uri()}?mode=ro"})
+            self._attached = True
+            try:
+                if not self._sees_today:
+                    self.tx.run("carrying.make_today")
+                    self._sees_today = True
+                yield
+            finally:
+                self._attached = False
+                self.tx.run("carrying.detach")
+        except sqlite3.Error as error:
+            # Here, so that what is wrong with the copy never counts as a failed write of the database itself.
+            raise faults.translate(error, str(live)) from error
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -114,7 +118,7 @@ class Staged:
 
     def figures(self, schema: str) -> Figures:
         """Count messages by state and rows by table. schema: "main" or "live"."""
-        states = dict(self.tx.search(self.tx.text("carrying.states").format(schema=schema), {}))
+        states: dict[str, int] = dict(self.tx.search(self.tx.text("carrying.states").format(schema=schema), {}))
         text = self.tx.text("carrying.rows")
         names = tables(Policy.MESSAGES, Policy.NEWER, Policy.PARTS, Policy.MERGED, Policy.CHAIN, Policy.VAULT)
         rows = {name: self.tx.search(text.format(schema=schema, table=name), {})[0][0] for name in names}
@@ -322,7 +326,7 @@ class Staged:
         """Look at every page. Raises DatabaseUnusable."""
         found = self._connection.execute("PRAGMA main.quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise DatabaseUnusable(f"{self.path}: the copy is not sound ({found:.200}); nothing was restored")
+            raise DatabaseUnusable(f"{self.path}: the copy is not sound ({found:.200}); nothing was changed")
 
     def copy_into(self, writer: sqlite3.Connection, progress: Callable[[int, int], None] | None = None) -> None:
         """Put every page in the place of today's, in one transaction of SQLite's: all of it or nothing."""

@@ -1,0 +1,153 @@
+"""Puts a backup in place: drained, a safety copy taken, today's rows carried over, all pages swapped in one step.
+
+Killed anywhere, the database is entirely the old one or entirely the new one. What can be done before is done before:
+others wait only from the second, short carrying to the end of the swap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import ChronosError, NotPossible
+from engine.operations import checkpointing, restoring, settingback, vault
+from engine.operations.commanding import Report
+from engine.operations.context import Context, writable
+from engine.operations.rescuing import rescue as rescue  # noqa: PLC0414 - handed on
+from engine.operations.restored import FAILED, record, restored
+from engine.operations.restored import Restored as Restored  # noqa: PLC0414 - handed on
+from engine.operations.restored import document as document  # noqa: PLC0414 - handed on
+from engine.operations.restoring import Here, Outcome, begin, complete
+from engine.operations.staging import Prepared, paths_of, prepared, tell
+from engine.rules.backups import Kind
+from engine.rules.carrying import Relation
+from engine.store import audit
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_STILL_HOLDS = ("vault", "vault_lock", "configwatch.taken")
+"""What a process knows that a restore does not change: each is held against what is stored before it is used."""
+
+
+def apply(
+    context: Context,
+    file: Path,
+    *,
+    quiesce: Callable[[], AbstractContextManager[None]],
+    with_configuration: bool = False,
+    trust: Sequence[str] = (),
+    report: Report | None = None,
+) -> Restored:
+    """Put an archive, not encrypted, in place of today's database, which is open.
+
+    quiesce: stops delivering on entry; on exit a new epoch begins. report: may end it until the swap begins.
+    Raises ArchiveRefused, NotFound, NotPossible, StorageFull, TryAgain; DatabaseUnusable where today's database is
+    damaged, which `rescue` is for. Then everything is as it was before.
+    """
+    writable(context)
+    try:
+        return _apply(context, file, quiesce, report, trust, with_configuration=with_configuration)
+    except ChronosError as error:
+        detail = {"reason": str(error)[:500]}
+        with suppress(ChronosError):  # what failed is what must be said
+            context.database.write(
+                lambda tx: audit.append(
+                    tx, context.clock.now_ms(), context.actor, FAILED, f"backup:{file.name}", detail
+                )
+            )
+        raise
+
+
+def _apply(
+    context: Context,
+    file: Path,
+    quiesce: Callable[[], AbstractContextManager[None]],
+    report: Report | None,
+    trust: Sequence[str],
+    *,
+    with_configuration: bool,
+) -> Restored:
+    from engine.operations import backups
+
+    began_ms = context.clock.monotonic_ms()
+    restoring.unlock_here(context)
+    with prepared(context, file, report=report, trust=trust) as ready:
+        tell(report, "carrying today's rows")
+        with ready.staged.beside(context.database.path):
+            here = begin(ready)
+            _allowed(ready, here)
+            ready.staged.carry(here.how, here.log)
+        ready.staged.prove()
+        tell(report, "draining")
+        with quiesce():
+            safety = backups.create(context, Kind.SAFETY, drill=False, report=report).name
+            tell(report, "putting it in place")
+            outcome, blocked_ms = _swap(context, ready, here, safety)
+            notes = _afterwards(context, ready, outcome, with_configuration=with_configuration)
+        took_ms = context.clock.monotonic_ms() - began_ms
+        done = restored(outcome, safety, took_ms, blocked_ms, notes)
+    context.log.event("INFO", "restored", archive=done.archive, took_ms=took_ms, blocked_ms=blocked_ms)
+    return done
+
+
+def _allowed(ready: Prepared, here: Here) -> None:
+    """Raise NotPossible where a backup of another outbox would mix with messages that wait in this one."""
+    if here.how == Relation.FOREIGN and (waiting := ready.staged.waiting_here()):
+        raise NotPossible(f"{ready.archive}: {restoring.refused(waiting)}")
+
+
+# The swap
+
+
+def _swap(context: Context, ready: Prepared, known: Here, safety: str) -> tuple[Outcome, int]:
+    """Carry over what happened since, complete the copy and put it in place, while nobody may write.
+
+    Returns how long that took, too, in ms. Tells nobody anything: a report is a write.
+    """
+    staged = ready.staged
+    began_ms = context.clock.monotonic_ms()
+    now_ms = context.clock.now_ms()
+
+    def work(writer: sqlite3.Connection) -> Outcome:
+        with staged.beside(context.database.path):
+            here = begin(ready, known)
+            _allowed(ready, here)
+            staged.carry(here.how, here.log)
+            outcome = complete(context, ready, here, now_ms)
+            fork = settingback.export_fork(context, ready, here, now_ms)
+            more = {**fork, "safety": safety}
+            kept = settingback.contradicted(context, ready)
+            record(context, ready, here, outcome, now_ms, {**more, **settingback.missing(ready, kept)})
+        staged.guard()
+        with settingback.set_aside(context, now_ms, wanted=kept is not None):
+            staged.copy_into(writer)
+        return outcome
+
+    outcome = context.database.outside_transaction(work)
+    return outcome, context.clock.monotonic_ms() - began_ms
+
+
+# Afterwards: what goes wrong here is said and undoes nothing
+
+
+def _afterwards(context: Context, ready: Prepared, outcome: Outcome, *, with_configuration: bool) -> list[str]:
+    notes = []
+    for name in [name for name in context.kept if name not in _STILL_HOLDS]:
+        context.kept.pop(name, None)
+    try:
+        if vault.state(context) is not None:
+            checkpointing.make(context)
+    except ChronosError as error:
+        notes.append(f"the audit log is not signed yet: {error}")
+    try:
+        words = settingback.put_configuration(context, paths_of(context), ready, outcome.tag, forced=with_configuration)
+        notes += words
+        if words and words[0].startswith(settingback.PUT):
+            settingback.note_configuration(context)
+        context.database.checkpoint(truncate=True)
+    except ChronosError as error:
+        notes.append(str(error))
+    return notes

@@ -1,0 +1,98 @@
+"""Which vault a restored database has, and which secrets: today's, what only the backup holds, sealed anew if need be.
+
+Asks no keeper of keys: the vaults were opened before, or they stay shut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.errors import VaultDamaged
+from engine.operations.context import Context
+from engine.operations.vault import Opened
+from engine.rules.carrying import Relation
+from engine.store.vault import SecretRow, VaultRow
+
+
+@dataclass(frozen=True, slots=True)
+class SecretChange:
+    """What a restore does about a secret, in words."""
+
+    name: str
+    what: str
+
+
+class Side(NamedTuple):
+    """A vault with its secrets as they lie there. box: opened; None where it cannot be opened now."""
+
+    row: VaultRow | None
+    secrets: list[SecretRow]
+    box: Opened | None = None
+
+
+class Choice(NamedTuple):
+    """todays: today's vault stays, else it is the backup's."""
+
+    todays: bool
+    secrets: list[SecretRow]
+    changes: tuple[SecretChange, ...]
+
+
+def choose(context: Context, how: Relation, here: Side, backup: Side) -> Choice:
+    """Decide. A name that only the backup has comes back where it can be sealed under the vault that stays."""
+    todays = _todays(how, here, backup)
+    stays = here if todays else backup
+    newer, older = (backup, here) if how == Relation.BEHIND else (here, backup)
+    if stays is not here and how in {Relation.FOREIGN, Relation.EMPTY}:
+        newer, older = backup, Side(None, [])
+    secrets, changes = [], []
+    first = {one.name: one for one in newer.secrets}
+    second = {one.name: one for one in older.secrets}
+    known = {one.name for one in here.secrets}
+    for name in sorted({**second, **first}):
+        side, row = (newer, first[name]) if name in first else (older, second[name])
+        fitting = _fitting(context, row, side, stays)
+        if fitting is not None:
+            secrets.append(fitting)
+        if name.startswith("."):
+            continue
+        if fitting is None:
+            changes.append(SecretChange(name, "not brought back: it is sealed under a key that is not at hand"))
+        elif name not in known:
+            changes.append(SecretChange(name, "comes back"))
+        elif name in first and name in second and _apart(first[name], second[name]):
+            word = "is set to its newer value" if newer is backup else "was changed since: keeps its value of today"
+            changes.append(SecretChange(name, word))
+    return Choice(todays, secrets, tuple(changes))
+
+
+def _apart(one: SecretRow, other: SecretRow) -> bool:
+    """Whether it was set anew; a rotation alone seals it anew under the same version."""
+    return (one.version, one.updated_ms) != (other.version, other.updated_ms)
+
+
+def _todays(how: Relation, here: Side, backup: Side) -> bool:
+    if here.row is None or backup.row is None:
+        return here.row is not None
+    if here.row.vault_id == backup.row.vault_id:
+        # The root key of an older row is gone from its keeper.
+        apart = here.row.key_version - backup.row.key_version
+        return apart > 0 or (apart == 0 and how != Relation.BEHIND)
+    own = any(not one.name.startswith(".") for one in here.secrets)
+    return own or how not in {Relation.FOREIGN, Relation.EMPTY}
+
+
+def _fitting(context: Context, row: SecretRow, side: Side, stays: Side) -> SecretRow | None:
+    """Return the secret as it has to lie in the vault that stays; None where it cannot be sealed anew."""
+    assert stays.row is not None, "whoever has secrets has a vault"
+    if side.row is not None and side.row.vault_id == stays.row.vault_id and row.key_version == stays.row.key_version:
+        return row
+    if side.box is None or stays.box is None:
+        return None
+    try:
+        value = side.box.unseal(row)
+    except VaultDamaged:
+        return None
+    sealed = stays.box.seal(context, row.name, row.version, value)
+    return row._replace(key_version=stays.row.key_version, sealed=sealed)
