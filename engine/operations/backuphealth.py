@@ -116,9 +116,8 @@ def copied(context: Context) -> Check:
         return Check(name, Level.OK, "none are configured: every backup lies on this box alone")
     standing = {one.destination: one for one in context.database.read(copies.standing)}
     missing = [place for place in wanted if place not in standing]
-    late = [
-        one for place, one in standing.items() if place in wanted and one.state is not CopyState.COPIED and one.attempts
-    ]
+    behind = [one for place, one in standing.items() if place in wanted and one.state is not CopyState.COPIED]
+    late = [one for one in behind if one.attempts]
     advice = "'chronos backup list' shows each copy; the engine goes on trying"
     if late:
         words = "; ".join(f"{one.destination}: {one.detail or one.state.value}" for one in late)[:300]
