@@ -67,7 +67,7 @@ def test_lists_mappings_and_whole_targets(tmp_path: Path) -> None:
         tmp_path,
         {
             "CHRONOS_TELEGRAM_ALLOWED_CHATS": "1, -2",
-            "CHRONOS_BACKUP_COPY_TO": "[a, b]",
+            "CHRONOS_BACKUP_COPY_TO": "[/mnt/a, 'rclone:far:b']",
             "CHRONOS_BACKUP_KEEP": "{hourly: 3}",
             "CHRONOS_DEFAULTS_RETRY": "{attempts: 2}",
             "CHRONOS_DEFAULTS_TIMEOUT": "5s",
@@ -76,7 +76,7 @@ def test_lists_mappings_and_whole_targets(tmp_path: Path) -> None:
         },
     )
     assert settings.telegram["allowed_chats"] == [1, -2]
-    assert settings.backup["copy_to"] == ["a", "b"]
+    assert settings.backup["copy_to"] == ["/mnt/a", "rclone:far:b"]
     assert settings.backup["keep"]["hourly"] == 3
     assert settings.backup["keep"]["daily"] == 7
     assert settings.targets["archive"].retry.attempts == 2

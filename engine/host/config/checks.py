@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.errors import ConfigError
+from engine.errors import BadInput, ConfigError
 from engine.host.secrets_env import is_reference, weakness
 from engine.model import RouteStep, Settings, TargetSpec
+from engine.rules import bech32
 from engine.rules.text import suggest
 
 RESERVED_CHANNELS = ("telegram", "n8n")
@@ -28,7 +29,7 @@ def problems(settings: Settings, target_names: frozenset[str]) -> list[Found]:
 
     target_names: every target that the file names, also one whose own entry is wrong and therefore not in `settings`.
     """
-    found = [*_routes(settings, target_names), *_references(settings, target_names)]
+    found = [*_routes(settings, target_names), *_references(settings, target_names), *_backup(settings)]
     if settings.production:
         found += _unsafe(settings)
     return found
@@ -137,6 +138,24 @@ def _references(settings: Settings, target_names: frozenset[str]) -> Iterator[Fo
                 yield (section, name, key), "needs target: the name of a target or a route"
             elif target not in known and ":" not in target:
                 yield (section, name, key, "target"), f"unknown target or route {target}{_meant(target, known)}"
+
+
+def _backup(settings: Settings) -> Iterator[Found]:
+    """Yield what a backup would only run into at night."""
+    readers = settings.backup["encrypt_to"]
+    if len(readers) > 1 and any(is_reference(reader) for reader in readers):
+        yield ("backup", "encrypt_to"), "a passphrase stands alone: one secret:NAME, or age1… keys"
+    for index, reader in enumerate(readers):
+        if not is_reference(reader) and bech32.decoded("age", reader, 32) is None:
+            yield ("backup", "encrypt_to", str(index)), "is no key of age: a letter is wrong or missing; copy it again"
+    if settings.backup["copy_to"]:
+        from engine.host.copying.base import place_of
+
+        for index, text in enumerate(settings.backup["copy_to"]):
+            try:
+                place_of(text)
+            except BadInput as error:
+                yield ("backup", "copy_to", str(index)), str(error)
 
 
 def _unsafe(settings: Settings) -> Iterator[Found]:
