@@ -117,6 +117,10 @@ if TYPE_CHECKING:
     from engine.operations.reading import Page as Page
     from engine.operations.reading import TargetState as TargetState
     from engine.operations.recovery import RecoveryKit as RecoveryKit
+    from engine.operations.salvaging import Site as Site
+    from engine.operations.salvaging import missing as database_missing
+    from engine.operations.salvaging import plan as plan_rescue
+    from engine.operations.salvaging import rescue as rescue
     from engine.operations.secrets import SecretCheck as SecretCheck
     from engine.operations.secrets import SecretInfo as SecretInfo
     from engine.operations.shapes import api_key as api_key_shape
@@ -221,6 +225,7 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "config_warnings",
     "configure_logs",
     "content_shape",
+    "database_missing",
     "detail_shape",
     "entry_shape",
     "event_shape",
@@ -234,6 +239,7 @@ __all__ = [  # renamed on the way, which "as" alone does not hand on
     "load_settings_light",
     "message_shape",
     "parse_filter",
+    "plan_rescue",
     "playbook_page",
     "pruned_shape",
     "read_log",

@@ -82,6 +82,7 @@ HOMES = {
     "engine.operations.recovery": ("RecoveryKit",),
     "engine.operations.restoring": ("RestorePlan=Plan",),
     "engine.operations.retaining": ("Decision",),
+    "engine.operations.salvaging": ("Site", "database_missing=missing", "plan_rescue=plan", "rescue"),
     "engine.operations.secrets": ("SecretCheck", "SecretInfo"),
     "engine.operations.shapes": (
         "api_key_created_shape=api_key_created",

@@ -49,15 +49,19 @@ def plan(session: Session, given: Arguments) -> int:
 
 
 def _plan(session: Session, given: Arguments, opener: bridge.Opener | None, report: Report) -> bridge.RestorePlan:
-    trust = tuple(given.trust or ())
-    if bridge.database_missing(session.paths(), session.env):
-        return bridge.plan_rescue(session.paths(), session.env, given.file, trust=trust, opener=opener, report=report)
-    try:
-        with session.engine() as engine:
-            opening.unlock(engine, given, opener)
-            return engine.restore_plan(given.file, trust=trust, opener=opener, report=report)
-    except bridge.DatabaseUnusable:
-        return bridge.plan_rescue(session.paths(), session.env, given.file, trust=trust, opener=opener, report=report)
+    trust, site = tuple(given.trust or ()), _site(session)
+    if not bridge.database_missing(site):
+        try:
+            with session.engine() as engine:
+                opening.unlock(engine, given, opener)
+                return engine.restore_plan(given.file, trust=trust, opener=opener, report=report)
+        except bridge.DatabaseUnusable as error:
+            session.out.note(str(error))
+    return bridge.plan_rescue(site, given.file, trust=trust, opener=opener, report=report)
+
+
+def _site(session: Session) -> bridge.Site:
+    return bridge.Site(session.paths(), session.env, actor("cli", session.env))
 
 
 def apply(session: Session, given: Arguments) -> int:
@@ -90,30 +94,17 @@ def _confirmed(session: Session, given: Arguments, opener: bridge.Opener | None)
 
 
 def _apply(session: Session, given: Arguments, opener: bridge.Opener | None, report: Report) -> Mapping[str, Any]:
-    trust = tuple(given.trust or ())
-    if not bridge.database_missing(session.paths(), session.env):
+    trust, site, configure = tuple(given.trust or ()), _site(session), given.with_configuration
+    if not bridge.database_missing(site):
         try:
             with session.engine() as engine:
                 opening.unlock(engine, given, opener)
                 return engine.restore_apply(
-                    given.file,
-                    with_configuration=given.with_configuration,
-                    trust=trust,
-                    opener=opener,
-                    report=report,
+                    given.file, with_configuration=configure, trust=trust, opener=opener, report=report
                 )
         except bridge.DatabaseUnusable as error:
             session.out.note(f"{error}; it is set aside")
-    return bridge.rescue(
-        session.paths(),
-        session.env,
-        given.file,
-        actor=actor("cli", session.env),
-        with_configuration=given.with_configuration,
-        trust=trust,
-        opener=opener,
-        report=report,
-    )
+    return bridge.rescue(site, given.file, with_configuration=configure, trust=trust, opener=opener, report=report)
 
 
 VERBS = (
