@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from engine.operations.shapes import stamp
 
 if TYPE_CHECKING:
-    from engine.operations.applying import Restored
     from engine.operations.backups import Backup, Copy
     from engine.operations.drilling import Step, Verdict
+    from engine.operations.restored import Restored
     from engine.operations.restoring import HeldMessage, Plan
     from engine.operations.retaining import Decision
 
