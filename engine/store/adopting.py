@@ -85,8 +85,8 @@ def _schema_of_source(connection: sqlite3.Connection, queries: Queries) -> int:
     found = set(connection.execute(queries["adopting.schema"]))
     with closing(migrate.blueprint(version)) as ours:
         wanted = set(ours.execute(queries["adopting.schema"].replace("source.", "main.")))
-    if different := sorted(str(row[1]) for row in found ^ wanted):
-        raise ArchiveRefused(f"the backup's database has another schema than ours: {', '.join(different)[:200]}")
+    if different := sorted({row[1].decode("ascii", "replace") for row in found ^ wanted}):
+        raise ArchiveRefused(f"the backup's database has another schema than ours: {', '.join(different)[:200]!a}")
     return version
 
 

@@ -132,8 +132,10 @@ class Staged:
     def relation(self) -> tuple[Relation, Log]:
         """Say how today's history stands to the backup's; with it the end of today's log."""
         here = _log(self.tx, "live", self._log.head)
-        backup = self._log._replace(at_others_head=_log(self.tx, "main", here.head).at_others_head)
-        return relation(here, backup), here
+        # What was carried over already is not the backup's own.
+        own = here.head <= self._log.head
+        there = _log(self.tx, "main", here.head).at_others_head if own else None
+        return relation(here, self._log._replace(at_others_head=there)), here
 
     def fork(self, here: Log) -> int:
         """Return the last entry that two logs have in common, 0 where they have none."""
@@ -264,8 +266,8 @@ class Staged:
             self.tx.run(_ADD[name])
 
     def _take_keys(self) -> None:
-        self.tx.run("carrying.revoke_namesakes", {"now_ms": 0})
-        self.tx.run("carrying.merge_keys")
+        for name in ("carrying.merge_keys", "carrying.revoke_namesakes", "carrying.add_keys"):
+            self.tx.run(name)
 
     # The vault
 

@@ -145,24 +145,30 @@ DELETE FROM main.{table}
  WHERE {parent} IN (SELECT id FROM live.{parents})
    AND NOT EXISTS (SELECT 1 FROM live.{table} AS l WHERE l.{parent} = {table}.{parent} AND l.{key} = {table}.{key});
 
--- revoke_namesakes: of two keys of one name that both open something, today's stays.
-UPDATE main.api_keys SET revoked_ms = :now_ms, revoked_by = 'restore'
- WHERE revoked_ms IS NULL AND successor IS NULL
+-- merge_keys: revoked or replaced in either is revoked or replaced; the earlier end holds.
+UPDATE main.api_keys
+   SET expires_ms = nullif(min(coalesce(l.expires_ms, 9223372036854775807),
+                               coalesce(api_keys.expires_ms, 9223372036854775807)), 9223372036854775807),
+       revoked_ms = coalesce(l.revoked_ms, api_keys.revoked_ms),
+       revoked_by = iif(l.revoked_ms IS NULL, api_keys.revoked_by, l.revoked_by),
+       successor = coalesce(l.successor, api_keys.successor),
+       last_used_ms = nullif(max(coalesce(l.last_used_ms, 0), coalesce(api_keys.last_used_ms, 0)), 0),
+       last_used_from = iif(coalesce(api_keys.last_used_ms, 0) > coalesce(l.last_used_ms, 0),
+                            api_keys.last_used_from, l.last_used_from),
+       uses = max(l.uses, api_keys.uses)
+  FROM live.api_keys AS l WHERE l.id = api_keys.id;
+
+-- revoke_namesakes: of two keys of one name that both open something, and of which only one is known here, that stays.
+UPDATE main.api_keys
+   SET revoked_by = 'restore',
+       revoked_ms = (SELECT max(l.created_ms) FROM live.api_keys AS l WHERE l.name = api_keys.name)
+ WHERE revoked_ms IS NULL AND successor IS NULL AND id NOT IN (SELECT id FROM live.api_keys)
    AND EXISTS (SELECT 1 FROM live.api_keys AS l LEFT JOIN main.api_keys AS m ON m.id = l.id
-                WHERE l.name = api_keys.name AND l.id <> api_keys.id
+                WHERE l.name = api_keys.name
                   AND coalesce(l.revoked_ms, m.revoked_ms) IS NULL AND coalesce(l.successor, m.successor) IS NULL);
 
--- merge_keys: revoked or replaced in either is revoked or replaced; the earlier end holds.
-INSERT OR REPLACE INTO main.api_keys
-SELECT l.id, l.name, l.scopes, l.targets, l.networks, l.salt, l.iterations, l.digest, l.created_ms, l.created_by,
-       nullif(min(coalesce(l.expires_ms, 9223372036854775807), coalesce(m.expires_ms, 9223372036854775807)),
-              9223372036854775807),
-       coalesce(l.revoked_ms, m.revoked_ms), iif(l.revoked_ms IS NULL, coalesce(m.revoked_by, ''), l.revoked_by),
-       coalesce(l.successor, m.successor),
-       nullif(max(coalesce(l.last_used_ms, 0), coalesce(m.last_used_ms, 0)), 0),
-       iif(coalesce(m.last_used_ms, 0) > coalesce(l.last_used_ms, 0), m.last_used_from, l.last_used_from),
-       max(l.uses, coalesce(m.uses, 0))
-  FROM live.api_keys AS l LEFT JOIN main.api_keys AS m ON m.id = l.id;
+-- add_keys: that the backup does not know.
+INSERT INTO main.api_keys SELECT * FROM live.api_keys WHERE id NOT IN (SELECT id FROM main.api_keys);
 
 -- raise_epoch: whatever a former owner of either still writes is fenced.
 INSERT OR REPLACE INTO main.leader (id, epoch, pid, host, mode, version, started_ms, heartbeat_ms, state, http)
