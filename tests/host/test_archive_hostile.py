@@ -86,9 +86,6 @@ def test_headers_of_any_bytes_are_read_or_refused(data: bytes, at: int) -> None:
     assert found is None or len(found.name) < len(data)
 
 
-# What the file is, before it is a ZIP at all.
-
-
 @pytest.mark.parametrize(
     "data",
     [b"", b"PK", b"not a zip at all\n" * 100, bytes(10_000), b"\x89PNG\r\n\x1a\n" + bytes(5000), b"SQLite format 3\0"],
@@ -149,9 +146,6 @@ def test_nothing_stays_open_after_a_refusal(tmp_path: Path, whole: bytes) -> Non
     refused(tmp_path, whole[:-1])
     refused(tmp_path, whole[:200] + b"\0" + whole[201:])
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-
-
-# A file that changes while it is read.
 
 
 def _noise(directory: Path) -> tuple[Path, Path]:

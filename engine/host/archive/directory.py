@@ -124,7 +124,7 @@ def _entries(source: Source, tail: bytes, count: int) -> list[Entry]:
     if names[0] != DATABASE or names[-3:] != [RESTORE, MANIFEST, SUMS]:
         raise source.refused(f"one of {DATABASE}, {RESTORE}, {MANIFEST} and {SUMS} is missing")
     # What adds up to the file's size without a gap cannot overlap.
-    if at + TRAILER_BYTES != len(tail) or offset + len(tail) != source.size:
+    if offset + len(tail) != source.size:
         raise source.refused("its members, put one behind the other, do not fill the file")
     return entries
 
