@@ -6,6 +6,7 @@ Makes no backup: it asks for one as everybody does, and whoever does such acts m
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
@@ -139,12 +140,19 @@ def look_for_files(context: Context) -> int:
     now_ms = context.clock.now_ms()
     changed: list[tuple[int, int | None]] = []
     for one in context.database.read(backupkeeping.lying):
-        there = Path(one.folder, one.name).is_file()
+        there = _is_file(Path(one.folder, one.name))
         if there == (one.gone_ms is not None):
             changed.append((one.id, None if there else now_ms))
     if changed:
         context.database.write(lambda tx: _gone(tx, changed))
     return len(changed)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _gone(tx: Tx, changed: list[tuple[int, int | None]]) -> None:

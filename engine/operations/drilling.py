@@ -8,6 +8,7 @@ to restore, but while such a trouble lasts it is better than none. Neither is on
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -274,8 +275,8 @@ def _secrets(steps: Steps, found: dict[str, Any], root: tuple[str, bytes] | None
 
 def _entry(context: Context, file: Path) -> backups.Entry | None:
     """Return what the ledger knows of a file."""
-    folder = str(file.absolute().parent)
-    found = context.database.read(lambda tx: backups.of_file(tx, folder, file.name))
+    place = Path(os.path.abspath(file))  # noqa: PTH100 - as the ledger names it: Path.resolve would follow links
+    found = context.database.read(lambda tx: backups.of_file(tx, str(place.parent), place.name))
     return None if found is None or found.pruned_ms is not None else found
 
 
