@@ -10,7 +10,7 @@ SELECT destination, state, attempts, due_ms, copied_ms, verified_ms, detail
   FROM backup_copies WHERE backup_id = :backup_id ORDER BY destination;
 
 -- kept: the same for every backup that retention has not taken; retention keeps them few.
-SELECT backup_id, destination, state, attempts, due_ms, copied_ms, verified_ms, detail
+SELECT backup_id, destination, state, attempts, due_ms, copied_ms, backup_copies.verified_ms, detail
   FROM backup_copies JOIN backups ON backups.id = backup_id
  WHERE pruned_ms IS NULL ORDER BY backup_id, destination;
 
