@@ -209,7 +209,7 @@ def _failed(context: Context) -> None:
     failed, made = context.database.read(work)
     found = {}
     if failed is not None and (made is None or made.seq < failed.seq):
-        found[_SUBJECT] = Finding(str(audit.detail_of(failed.body).get("why", "")) or "no reason was written down")
+        found[_SUBJECT] = Finding(str(audit.detail_of(failed.body).get("error", "")) or "no reason was written down")
     reconcile(context, Kind.BACKUP_FAILED, found, "a backup was made")
 
 
