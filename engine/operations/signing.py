@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ArchiveForged, ChronosError, ConfigError, NotPossible, VaultDamaged
+from engine.errors import ArchiveForged, BadInput, ChronosError, ConfigError, NotPossible, VaultDamaged
 from engine.host.files import read_small, write_atomic
 from engine.operations import checkpointing, vault
 from engine.operations.context import Context
@@ -85,19 +85,25 @@ def signing_key(manifest: Mapping[str, Any]) -> str:
 
 def _signed_by(manifest: Mapping[str, Any]) -> str:
     """Return the key whose signature over the manifest this is."""
-    signature = manifest.get("signature")
-    key = signing_key(manifest)
-    value = signature.get("value") if isinstance(signature, dict) else None
-    sound = isinstance(signature, dict) and signature.keys() == {"algorithm", "key", "value"}
-    if not (sound and key and isinstance(value, str) and _SIGNATURE.fullmatch(value)):
+    signature, key = manifest.get("signature"), signing_key(manifest)
+    signature = signature if isinstance(signature, dict) else {}
+    value = signature.get("value")
+    named = {"algorithm": ALGORITHM, "key": key, "value": value}
+    if not (key and signature == named and isinstance(value, str) and _SIGNATURE.fullmatch(value)):
         raise ArchiveForged(f"{_name(manifest)}: its manifest is not signed; somebody made it or took that away")
-    written = base64.b64encode(bytes.fromhex(value)).decode("ascii")
-    fits = checkpoints.is_signed(statement(manifest), key, written)
-    if not fits or not isinstance(signature, dict) or signature["algorithm"] != ALGORITHM:
+    if not _fits(manifest, key, bytes.fromhex(value)):
         raise ArchiveForged(
             f"{_name(manifest)}: its manifest was changed after it was signed, by somebody who has none of our keys"
         )
     return key
+
+
+def _fits(manifest: Mapping[str, Any], key: str, signature: bytes) -> bool:
+    try:
+        signed = statement(manifest)
+    except BadInput:  # numbers and texts that we never write
+        return False
+    return checkpoints.is_signed(signed, key, base64.b64encode(signature).decode("ascii"))
 
 
 def _name(manifest: Mapping[str, Any]) -> str:
