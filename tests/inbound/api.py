@@ -10,9 +10,11 @@ from typing import Any
 
 from falcon import testing
 
+from engine.host.paths import paths
 from engine.inbound.http.app import make_app
 from engine.model import Message, RouteStep, Settings, TargetSpec
 from engine.operations import apikeys
+from engine.operations.context import Machine
 from engine.operations.gate import Gate
 from engine.operations.health import Check, Level
 from engine.rules.apikeys import Scope
@@ -108,6 +110,7 @@ def configuration(**changes: Any) -> Settings:
 def opened_api(directory: Path, known: Settings | None = None, clock: FakeClock | None = None) -> Iterator[Api]:
     """Open an outbox with the API before it."""
     with opened_box(directory, known or configuration(), clock) as box:
+        box.context.machine = Machine(paths(str(directory), None, {"HOME": str(directory)}))
         api = Api(box)
         try:
             yield api

@@ -6,7 +6,7 @@ from engine.errors import BadInput
 from engine.inbound.http.calls import Call, Reply
 from engine.inbound.http.models import AuditQuery, BackupsQuery, IncidentsQuery
 from engine.inbound.http.problems import Fault, invalid
-from engine.operations import archiveshapes, auditing, incidents, shapes
+from engine.operations import archiveshapes, auditing, backups, incidents, shapes
 
 
 def health(call: Call) -> Reply:
@@ -40,8 +40,6 @@ def incident_list(call: Call) -> Reply:
 def backup_list(call: Call) -> Reply:
     """GET /v1/backups: the newest backups and whether each was proven, as `chronos backup list --json`."""
     call.needs_unbound()
-    from engine.operations import backups
-
     asked: BackupsQuery = call.query
     found = backups.listing(call.context)[: asked.limit]
     return Reply({"backups": [archiveshapes.backup_shape(one) for one in found]})
