@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.operations import revaulting
 from engine.operations.context import Context
 from engine.operations.restoring import HeldMessage, Here, Outcome, Plan
 from engine.operations.staging import Prepared
@@ -75,4 +76,5 @@ def record(
         detail["secrets_lost"] = lost
     tx = ready.staged.tx
     audit.append(tx, now_ms, context.actor, APPLIED, f"backup:{ready.archive}", detail)
+    revaulting.record(tx, context, now_ms)
     tx.end_part()

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.errors import VaultDamaged
+from engine.operations import vault
 from engine.operations.context import Context
 from engine.operations.vault import Opened
 from engine.rules.carrying import Relation
+from engine.store import audit
+from engine.store import vault as store
+from engine.store.tx import Tx
 from engine.store.vault import SecretRow, VaultRow
+
+_SET, _DELETED = "secret.set", "secret.deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +102,25 @@ def _fitting(context: Context, row: SecretRow, side: Side, stays: Side) -> Secre
         return None
     sealed = stays.box.seal(context, row.name, row.version, value)
     return row._replace(key_version=stays.row.key_version, sealed=sealed)
+
+
+def record(tx: Tx, context: Context, now_ms: int) -> None:
+    """Write into the copy's log what it does not say of the vault and the secrets that are there now.
+
+    The checks compare both: without an entry, what came back by a restore would be taken for what somebody put back.
+    """
+    row = store.read(tx)
+    if row is not None:
+        word = store.last_word(tx, "vault", vault.CHANGES)
+        if word is not None and any(word[1].get(name) != value for name, value in vault.recorded(row).items()):
+            audit.append(tx, now_ms, context.actor, "vault.recovered", "vault", vault.recorded(row))
+    there = {one.name: one for one in store.secrets(tx) if not one.name.startswith(".")}
+    for name in sorted({*there, *store.recorded_names(tx)}):
+        found = there.get(name)
+        word = store.last_word(tx, f"secret:{name}", (_SET, _DELETED))
+        if found is None:
+            if word is not None and word[0] == _SET:
+                audit.append(tx, now_ms, context.actor, _DELETED, f"secret:{name}", {"restored": False})
+        elif word is None or word[0] == _DELETED or word[1].get("version") != found.version:
+            detail = {"version": found.version, "restored": True}
+            audit.append(tx, now_ms, context.actor, _SET, f"secret:{name}", detail)
