@@ -111,7 +111,8 @@ class Owning(Archiving):
         self._mode = mode
         self._deliver(started)
         self._secrets_seen = secrets.revision(context)
-        self._upkeep = upkeep.Upkeep(context, ((_FOLLOW_S, self._follow_secrets), *upkeep.chores()))
+        quick = ((_FOLLOW_S, self._follow_secrets), *upkeep.chores())
+        self._upkeep = upkeep.Upkeep(context, quick, upkeep.slow_chores())
         self._upkeep.start()
         self._executor = Executor(context, lambda: self._epoch, self._performers())
         self._executor.start()

@@ -14,6 +14,7 @@ _ANY = 0o077
 _WRITE = 0o022
 _MOST_FILES = 1_000
 ROOT_KEYS = "root.key"
+BACKUP_KEY = "backup-signing.key"
 
 
 class Exposed(NamedTuple):
@@ -34,7 +35,7 @@ def exposed(paths: Paths) -> list[Exposed]:
     In the data directory nothing at all; the configuration file may be read but not changed, and neither may its
     directory, where it could be replaced.
     """
-    found = [_judge(path, _ANY, key=path.name == ROOT_KEYS) for path in _private(paths)]
+    found = [_judge(path, _ANY, key=path.name in {ROOT_KEYS, BACKUP_KEY}) for path in _private(paths)]
     found += [_judge(path, _WRITE) for path in (paths.config_file, paths.config_file.parent)]
     return list({one.path: one for one in found if one is not None}.values())
 
@@ -49,6 +50,7 @@ def _private(paths: Paths) -> Iterator[Path]:
     for suffix in ("", "-wal", "-shm"):
         yield paths.database.with_name(paths.database.name + suffix)
     yield paths.data_dir / ROOT_KEYS
+    yield paths.data_dir / BACKUP_KEY
     yield paths.config_cache
     for directory in (paths.logs, paths.backups):
         yield directory

@@ -126,3 +126,27 @@ def copied(context: Context) -> Check:
         return Check(name, Level.UNKNOWN, f"nothing was copied to {', '.join(missing)[:300]} yet", advice)
     value = f"the newest backup lies at {len(wanted) - len(behind)} of {len(wanted)} places"
     return Check(name, Level.OK, value + (f", {len(behind)} under way" if behind else ""))
+
+
+class Figures(NamedTuple):
+    """For /metrics. proofs, copies: how many there are of each word, also where there are none."""
+
+    proven: backupkeeping.Proven | None
+    proofs: dict[str, int]
+    copies: dict[str, int]
+    size_bytes: int
+
+
+def figures(context: Context, now_ms: int) -> Figures:
+    """Return them from one snapshot."""
+
+    def work(tx: Tx) -> Figures:
+        proofs, states = backupkeeping.proofs(tx), backupkeeping.copy_states(tx)
+        return Figures(
+            backupkeeping.proven(tx, now_ms),
+            {one.value: proofs.get(one.value, 0) for one in Proof},
+            {one.value: states.get(one.value, 0) for one in CopyState},
+            backupkeeping.size_bytes(tx),
+        )
+
+    return context.database.read(work)

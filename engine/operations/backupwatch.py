@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.errors import NotFound
 from engine.host.zone import local
 from engine.operations import backuphealth, commanding
-from engine.operations.commanding import Command
+from engine.operations.commanding import Command, Report
 from engine.operations.context import Context
 from engine.operations.guarding import Finding, reconcile
 from engine.operations.health import Level
@@ -31,6 +31,7 @@ COMMAND = "backup"
 FAILED, CREATED = "backup.failed", "backup.created"
 TICK_EVERY_S = 5
 LOOK_EVERY_S = 60
+COPY_EVERY_S = 15
 WITHIN_MS = 3_600_000
 """How long a scheduled backup may wait for what is done before it: another one, a restore."""
 
@@ -43,11 +44,11 @@ def chores() -> tuple[tuple[int, Callable[[Context], object]], ...]:
 
     return (
         (TICK_EVERY_S, tick),
-        (LOOK_EVERY_S, retain),
+        (LOOK_EVERY_S, keep_backups),
         (LOOK_EVERY_S, look_for_files),
-        (LOOK_EVERY_S, verify_old),
-        (LOOK_EVERY_S, watch),
-        (3_600, retaining.forget),
+        (LOOK_EVERY_S, watch_backups),
+        (3_600, retaining.forget_pruned),
+        (3_600, sweep_scratch),
     )
 
 
@@ -119,7 +120,7 @@ def _ask(tx: Tx, context: Context, noted: str | None, words: str, due_ms: int) -
 # After it
 
 
-def retain(context: Context) -> bool:
+def keep_backups(context: Context) -> bool:
     """Let retention run once after each scheduled backup; return whether it did."""
 
     def work(tx: Tx) -> tuple[int | None, str | None]:
@@ -160,7 +161,19 @@ def _gone(tx: Tx, changed: list[tuple[int, int | None]]) -> None:
         ledger.record_gone(tx, number, at_ms)
 
 
-def verify_old(context: Context) -> str | None:
+def sweep_scratch(context: Context) -> int:
+    """Remove the scratch directories of drills and restores that were killed; return how many."""
+    from engine.host import scratch
+    from engine.operations import drilling, staging
+
+    paths = context.machine.paths
+    if paths is None:
+        return 0
+    places = ((paths.data_dir, drilling.SCRATCH), (paths.database.parent, staging.SCRATCH))
+    return sum(scratch.sweep(folder, prefix) for folder, prefix in places)
+
+
+def verify_old(context: Context, report: Report | None = None) -> str | None:
     """Read the file again that was not read for longest, if that is backup.verify_every ago; return its name.
 
     One a look, so that a new setting or a box that was off does not read all of them at once.
@@ -172,7 +185,7 @@ def verify_old(context: Context) -> str | None:
     from engine.operations import drilling
 
     try:
-        drilling.verify(context.acting_as(store.ENGINE), Path(entry.folder, entry.name))
+        drilling.verify(context.acting_as(store.ENGINE), Path(entry.folder, entry.name), report=report)
     except NotFound:
         now_ms = context.clock.now_ms()
         context.database.write(lambda tx: ledger.record_gone(tx, entry.id, now_ms))
@@ -182,7 +195,7 @@ def verify_old(context: Context) -> str | None:
 # Incidents
 
 
-def watch(context: Context) -> None:
+def watch_backups(context: Context) -> None:
     """Make incidents of what is wrong with backups as a whole, and end those whose cause is gone."""
     _stale(context)
     _failed(context)

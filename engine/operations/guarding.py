@@ -76,12 +76,14 @@ def reconcile(context: Context, kind: Kind, findings: Mapping[str, Finding], gon
 def permissions(context: Context) -> None:
     """Look at the modes of everything that only we should read or change."""
     from engine.host.exposure import exposed
+    from engine.operations import backups
 
     if context.machine.paths is None:
         return
+    paths = context.machine.paths._replace(backups=backups.folder(context))
     found = {
         str(one.path): Finding(f"{one.words}; '{one.mend}'", Severity.CRITICAL if one.grave else None)
-        for one in exposed(context.machine.paths)
+        for one in exposed(paths)
     }
     reconcile(context, Kind.PERMISSIONS, found, "nobody else may read or change it any more")
 

@@ -116,10 +116,11 @@ def checks(context: Context, paths: Paths, owner: dict[str, Any] | None, env: Ma
         *_target_checks(context),
         *_database_checks(context),
         _disk_check(paths),
-        _permission_check(paths),
+        _permission_check(_with_folder(context, paths)),
         _incident_check(context),
         *_vault_checks(context),
         checkpointing.check(context),
+        *_backup_checks(context),
         *_config_checks(context, env),
     ]
 
@@ -128,6 +129,12 @@ def _vault_checks(context: Context) -> list[Check]:
     from engine.operations import vaulthealth
 
     return vaulthealth.checks(context)
+
+
+def _backup_checks(context: Context) -> list[Check]:
+    from engine.operations import backuphealth
+
+    return backuphealth.checks(context)
 
 
 def _engine_checks(context: Context, owner: dict[str, Any] | None) -> list[Check]:
@@ -210,6 +217,13 @@ def _disk_check(paths: Paths) -> Check:
     level = Level.CRITICAL if share < _FREE_CRITICAL else Level.WARNING if share < _FREE_WARNING else Level.OK
     value = f"{format_size(usage.free)} free of {format_size(usage.total)} ({share:.0%})"
     return Check("disk", level, value, "free some space: nothing is taken on a full disk" if level != Level.OK else "")
+
+
+def _with_folder(context: Context, paths: Paths) -> Paths:
+    """Return the paths with the backups where the configuration has them."""
+    from engine.operations import backups
+
+    return paths if context.machine.paths is None else paths._replace(backups=backups.folder(context))
 
 
 def _permission_check(paths: Paths) -> Check:

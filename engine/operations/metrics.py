@@ -100,6 +100,7 @@ def of_outbox(context: Context) -> list[Family]:
         ),
         gauge("chronos_audit_entries", "Number of the audit log's last entry.", now.audit_seq),
         _checkpoint_age(context, now_ms),
+        *_of_backups(context, now_ms),
         gauge("chronos_degraded", "1 after a write failed: nothing is taken.", now.degraded),
     ]
 
@@ -110,6 +111,29 @@ def _checkpoint_age(context: Context, now_ms: int) -> Family:
     age_ms = None if newest is None else max(0, now_ms - parse_time_ms(newest.at, now_ms, UTC))
     samples = () if age_ms is None else (Sample(age_ms / 1000),)
     return Family("chronos_audit_checkpoint_age_seconds", "gauge", "Age of the audit log's newest checkpoint.", samples)
+
+
+def _of_backups(context: Context, now_ms: int) -> list[Family]:
+    """Ages without a sample before the first proven one: 0 would mean that one was proven just now."""
+    from engine.operations import backuphealth
+
+    found = backuphealth.figures(context, now_ms)
+    last = found.proven
+    ages = (
+        ("chronos_backup_last_proven_age_seconds", "Age of the newest backup that was proven.", last and last.taken_ms),
+        ("chronos_backup_last_proof_age_seconds", "How long ago a drill restored it.", last and last.proven_ms),
+    )
+    return [
+        *(
+            Family(name, "gauge", words, () if at_ms is None else (Sample(max(0, now_ms - at_ms) / 1000),))
+            for name, words, at_ms in ages
+        ),
+        labelled(
+            "gauge", "chronos_backups", "Backups that lie here, by what their last drill said.", "proof", found.proofs
+        ),
+        labelled("gauge", "chronos_backup_copies", "Copies off the box, by state.", "state", found.copies),
+        gauge("chronos_backup_bytes", "Size of all backups that lie here.", found.size_bytes),
+    ]
 
 
 def of_attempts(attempts: Mapping[str, int]) -> list[Family]:

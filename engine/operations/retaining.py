@@ -120,7 +120,7 @@ def _gone(tx: Tx, numbers: Iterable[int], now_ms: int) -> None:
         ledger.record_gone(tx, number, now_ms)
 
 
-def forget(context: Context) -> int:
+def forget_pruned(context: Context) -> int:
     """Delete rows of the ledger whose files retention took long ago; return how many."""
     before_ms = context.clock.now_ms() - FORGET_MS
     return context.database.write(lambda tx: backupkeeping.forget(tx, before_ms))

@@ -57,6 +57,16 @@ def proofs(tx: Tx) -> dict[str, int]:
     return dict(tx.rows("backupkeeping.proofs"))
 
 
+def copy_states(tx: Tx) -> dict[str, int]:
+    """Return how many copies there are of each state, of backups that retention has not taken."""
+    return dict(tx.rows("backupkeeping.copies"))
+
+
+def size_bytes(tx: Tx) -> int:
+    """Return how many bytes the backups take that lie here."""
+    return int(tx.value("backupkeeping.size"))
+
+
 def newest_scheduled(tx: Tx) -> int | None:
     """Return the number of the newest backup that the schedule made."""
     found: int | None = tx.value("backupkeeping.scheduled")

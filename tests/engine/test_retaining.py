@@ -176,7 +176,7 @@ def test_rows_of_what_went_long_ago_are_forgotten(box: Box) -> None:
     _newest, _second, third = hours(box, 0, 1, 2)
     retaining.prune(box.context)
 
-    assert retaining.forget(box.context) == 0
+    assert retaining.forget_pruned(box.context) == 0
     box.clock.advance_ms(retaining.FORGET_MS + 1)
-    assert retaining.forget(box.context) == 1
+    assert retaining.forget_pruned(box.context) == 1
     assert box.database.read(lambda tx: ledger.get(tx, third)) is None

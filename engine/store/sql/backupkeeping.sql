@@ -17,6 +17,13 @@ SELECT name, proof_detail FROM backups
 -- proofs: how many there are of each.
 SELECT proof, count(*) FROM backups WHERE pruned_ms IS NULL AND gone_ms IS NULL GROUP BY proof;
 
+-- copies: how many there are of each state.
+SELECT state, count(*) FROM backup_copies JOIN backups ON backups.id = backup_id
+ WHERE pruned_ms IS NULL GROUP BY state;
+
+-- size: of all that lie here.
+SELECT coalesce(sum(size), 0) FROM backups WHERE pruned_ms IS NULL AND gone_ms IS NULL;
+
 -- scheduled: the newest one that the schedule made.
 SELECT max(id) FROM backups WHERE kind = 'scheduled';
 
