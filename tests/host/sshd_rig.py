@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.tools import needs
+from tests.tools import find, needs
 
 NEEDED = needs("ssh", "sshd", "ssh-keygen")
 
@@ -66,7 +65,7 @@ def running_sshd(folder: Path) -> Iterator[Rig]:
     values = {"port": port, "folder": folder, "user": getpass.getuser()}
     (folder / "sshd_config").write_text(_SERVER.format(**values))
     (folder / "config").write_text(_CLIENT.format(**values))
-    ssh, sshd = shutil.which("ssh"), shutil.which("sshd")
+    ssh, sshd = find("ssh"), find("sshd")
     assert ssh is not None
     assert sshd is not None  # by its whole path: it starts itself anew for each connection
     script = f'#!/bin/sh\necho "$$" > {folder}/ssh.pid\nenv > {folder}/ssh.env\nexec {ssh} -F {folder}/config "$@"\n'

@@ -296,3 +296,15 @@ def test_an_identity_with_a_wrong_letter_is_refused_and_never_repeated() -> None
 def test_bech32_gives_the_bytes_of_the_asked_size_alone() -> None:
     assert bech32.decoded("AGE-SECRET-KEY-", IDENTITY, 32) == bytes([0x42] * 32)
     assert bech32.decoded("age", RECIPIENT, 31) is None
+
+
+def test_bech32_takes_one_spelling_of_a_key() -> None:
+    all_k = f"AGE-SECRET-KEY-1{'K' * 51}SHQRF6L"
+    odd_bits = IDENTITY.removesuffix("Q4EGAEX") + "PG0UGY5"
+
+    assert bech32.decoded("AGE-SECRET-KEY-", all_k, 32) is not None
+    # U+212A is its own upper case, and its lower case is a k.
+    assert bech32.decoded("AGE-SECRET-KEY-", all_k.replace("1K", "1\u212a"), 32) is None
+    assert bech32.decoded("AGE-SECRET-KEY-", odd_bits, 32) is None, (
+        "its checksum is right, its last four bits are not 0"
+    )
