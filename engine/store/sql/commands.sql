@@ -44,5 +44,6 @@ DELETE FROM commands WHERE id IN (
 );
 
 -- revision: moves whenever one is asked for, goes on or ends.
-SELECT coalesce(max(id), 0), coalesce(sum(done + total + length(stage)), 0), count(*)
+SELECT coalesce(max(id), 0), coalesce(sum(done + total + length(stage)), 0), count(*), total(state = 'running'),
+       total(cancel_requested)
   FROM commands WHERE state IN ('waiting', 'running');
