@@ -13,16 +13,6 @@ from typing import TYPE_CHECKING, Any
 from chronos_tui.bridgenames import HOMES
 
 if TYPE_CHECKING:
-    from engine.operations.backups import Backup as Backup
-    from engine.operations.backups import Copy as BackupCopy
-    from engine.operations.backupstanding import Standing as BackupStanding
-    from engine.operations.commanding import Command as EngineCommand
-    from engine.operations.commanding import Stopped as Stopped
-    from engine.operations.drilling import Opener as Opener
-    from engine.operations.drilling import Verdict as Verdict
-    from engine.operations.restoring import Plan as RestorePlan
-    from engine.operations.retaining import Decision as Decision
-
     from engine import __version__ as __version__
     from engine.clock import SystemClock as SystemClock
     from engine.engine import Engine as Engine
@@ -96,11 +86,18 @@ if TYPE_CHECKING:
     from engine.operations.archiveshapes import verdict_shape as verdict_shape
     from engine.operations.auditing import Entry as AuditEntry
     from engine.operations.auditing import Page as AuditPage
+    from engine.operations.backups import Backup as Backup
+    from engine.operations.backups import Copy as BackupCopy
+    from engine.operations.backupstanding import Standing as BackupStanding
     from engine.operations.bulk import Bulk as Bulk
     from engine.operations.bulk import Frozen as Frozen
+    from engine.operations.commanding import Command as EngineCommand
+    from engine.operations.commanding import Stopped as Stopped
     from engine.operations.configuring import judge_door as judge_door
     from engine.operations.configuring import load as load_settings
     from engine.operations.configuring import load_light as load_settings_light
+    from engine.operations.drilling import Opener as Opener
+    from engine.operations.drilling import Verdict as Verdict
     from engine.operations.enqueue import Enqueued as Enqueued
     from engine.operations.enqueue import prepare as check_message
     from engine.operations.enqueue import resolve as resolve_target
@@ -117,6 +114,8 @@ if TYPE_CHECKING:
     from engine.operations.reading import Page as Page
     from engine.operations.reading import TargetState as TargetState
     from engine.operations.recovery import RecoveryKit as RecoveryKit
+    from engine.operations.restoring import Plan as RestorePlan
+    from engine.operations.retaining import Decision as Decision
     from engine.operations.salvaging import Site as Site
     from engine.operations.salvaging import missing as database_missing
     from engine.operations.salvaging import plan as plan_rescue

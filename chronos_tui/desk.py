@@ -169,6 +169,8 @@ class Desk:
             text = bridge.safe_line(str(error), 300)
             self._hand_over(lambda: read.failed(text))
         except Exception as error:  # noqa: BLE001 - a front end's worker: logged once, the screen says where to look
+            if self._stopping.is_set():
+                return  # it waited for another process, and the database was closed under it
             self._log.event("ERROR", "cockpit_failed", error=error)
             name = type(error).__name__
             self._hand_over(lambda: read.failed(f"{name}; 'chronos log' has the details"))

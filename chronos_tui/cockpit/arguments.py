@@ -224,6 +224,9 @@ _KINDS: Mapping[str, _Kind] = {
     "TO": _Kind("a target, a route or an address is missing", _targets, _anything),
     "KEY": _Kind("the name of a key is missing", lambda known: known.values.get("api_key", ()), _anything),
     "SECRET": _Kind("the name of a secret is missing", lambda known: known.values.get("secret", ()), _anything),
+    "FILE": _Kind(
+        "the name or the path of a backup is missing", lambda known: known.values.get("backup", ()), _anything
+    ),
     "NOTE": _Kind("", _nothing, _anything, greedy=True),
     "THEME": _Kind("a theme is missing", lambda known: known.themes, _check_theme),
     "N": _Kind("a number is missing", _nothing, _check_number),

@@ -46,14 +46,16 @@ def leave(shell: Cockpit) -> None:
     """Leave; ask first when messages would wait for this cockpit."""
     counts = shell.situation.counts if shell.situation is not None else {}
     waiting = counts.get("queued", 0) + counts.get("sending", 0)
-    if not waiting or shell.engine.role != bridge.Role.OWNER:
+    acts = shell.situation.acts if shell.situation is not None else 0
+    if not (waiting or acts) or shell.engine.role != bridge.Role.OWNER:
         shell.exit()
         return
-    words = "1 message then waits" if waiting == 1 else f"{grouped(waiting)} messages then wait"
-    lines: Document = (
-        (Span("This cockpit delivers. What is on the wire is finished first;"),),
-        (Span(f"{words} until an engine runs again."),),
-    )
+    lines: Document = ((Span("This cockpit delivers. What is on the wire is finished first."),),)
+    if waiting:
+        words = "1 message then waits" if waiting == 1 else f"{grouped(waiting)} messages then wait"
+        lines += ((Span(f"{words} until an engine runs again."),),)
+    if acts:
+        lines += ((Span("A backup or a restore is under way here: it ends, and all is as it was before.", "warning"),),)
     shell.push_screen(Confirm("Quit", lines, "quit"), lambda yes: shell.exit() if yes else None)
 
 

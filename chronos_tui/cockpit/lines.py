@@ -94,7 +94,16 @@ class CommandLine:
 
 def _known_values(engine: bridge.Engine) -> dict[str, tuple[str, ...]]:
     keys = tuple(dict.fromkeys(one.name for one in engine.api_keys() if one.revoked_ms is None))
-    return {**engine.known_values(), "api_key": keys, "secret": tuple(one.name for one in engine.secrets())}
+    secrets = tuple(one.name for one in engine.secrets())
+    return {**engine.known_values(), "api_key": keys, "secret": secrets, "backup": _backups(engine)}
+
+
+def _backups(engine: bridge.Engine) -> tuple[str, ...]:
+    """Return what can be named; none where the folder cannot be read, which must not keep the rest away."""
+    try:
+        return tuple(bridge.safe_line(one.name, 200) for one in engine.backups())
+    except bridge.ChronosError:
+        return ()
 
 
 def _split(text: str) -> tuple[str, str, str]:

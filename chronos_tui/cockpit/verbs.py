@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chronos_tui import bridge
 from chronos_tui.cockpit import arguments, flows
 from chronos_tui.commands import times
+from chronos_tui.dialogs import onbackups
 from chronos_tui.dialogs.probe import Probe
 from chronos_tui.dialogs.reading import Reading
 from chronos_tui.keys import Danger
@@ -128,6 +129,11 @@ def new(shell: Cockpit, given: list[str]) -> None:
     flows.compose(shell, given[0])
 
 
+def backup(shell: Cockpit, _given: list[str]) -> None:
+    """Have a backup made; its panel shows how far it is."""
+    shell.go("backups", then=lambda panel: onbackups.create(panel.host))
+
+
 Verb = tuple[str, str, str, Danger, Callable[["Cockpit", list[str]], None]]
 VERBS: tuple[Verb, ...] = (
     ("pause", "[SCOPE] [DURATION] [REASON]", "hold back messages of a scope for a time", Danger.UNDOABLE, pause),
@@ -139,6 +145,7 @@ VERBS: tuple[Verb, ...] = (
     ("target", "[TARGET]", "how a target fares, or all of them", Danger.NONE, target),
     ("enable", "TARGET", "let a target that was switched off send again", Danger.PLAIN, enable),
     ("test", "TARGET", "try a target without sending: resolve, connect, TLS, login", Danger.NONE, test),
+    ("backup", "", "make a backup now and prove it", Danger.PLAIN, backup),
     ("theme", "THEME", "the colours: dark, light, contrast, colour-blind, ansi", Danger.NONE, theme),
     ("reload", "", "read the configuration again", Danger.PLAIN, reload),
 )

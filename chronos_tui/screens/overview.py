@@ -15,6 +15,7 @@ from chronos_tui import bridge
 from chronos_tui.dialogs.confirm import Confirm
 from chronos_tui.dialogs.probe import Probe
 from chronos_tui.keys import Command, Danger
+from chronos_tui.views import backupsbox as backups
 from chronos_tui.views import grid
 from chronos_tui.views import overview as views
 from chronos_tui.views.overview import MINUTES, Item, Items
@@ -91,6 +92,14 @@ BOXES = (
         lambda engine, _minutes: engine.holds(),
         views.holds,
         least=2,
+    ),
+    Box(
+        "backups",
+        "Backups",
+        frozenset({bridge.Topic.BACKUPS}),
+        lambda engine, _minutes: engine.backup_standing(),
+        backups.items,
+        least=3,
     ),
     Box(
         "audit",

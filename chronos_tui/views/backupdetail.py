@@ -131,32 +131,36 @@ def _field(name: str, value: str, role: str = "") -> Line:
 # What a verification or a drill found
 
 
-def verdict(found: bridge.Verdict) -> Document:
-    """Return what was looked at, step by step, and what it means."""
-    lines: list[Line] = [_conclusion(found), ()]
+def verdict(found: bridge.Verdict, *, drilled: bool) -> Document:
+    """Return what was looked at, step by step, and what it means. drilled: it was restored for a trial."""
+    lines: list[Line] = [_conclusion(found, drilled=drilled), ()]
     for step in found.steps:
-        symbol, role = ("✓", "ok") if step.ok else ("·", "dim") if step.ok is None else ("✗", "failed")
-        took = f"  {bridge.format_duration(step.took_ms)}" if step.took_ms >= 1000 else ""
-        name = bridge.safe_line(step.name, 60)
-        words = {True: "", None: "not done: ", False: ""}[step.ok]
-        lines.append((Span(f"{symbol} ", role), Span(f"{name:<24} "), Span(took.strip(), "dim")))
+        symbol, role = {True: ("✓", "ok"), None: ("·", "warning"), False: ("✗", "failed")}[step.ok]
+        took = bridge.format_duration(step.took_ms) if step.took_ms >= 1000 else ""
+        lines.append((Span(f"{symbol} ", role), Span(f"{bridge.safe_line(step.name, 60):<24} "), Span(took, "dim")))
         if step.detail:
+            words = "could not be made: " if step.ok is None else ""
             lines.append((Span(f"  {words}{bridge.safe_line(step.detail, 500)}", "dim" if step.ok else role),))
-    lines += [(), (Span(f"It took {bridge.format_duration(found.took_ms)}.", "dim"),)]
-    return tuple(lines)
+    return (*lines, (), (Span(f"It took {bridge.format_duration(max(found.took_ms, 1))}.", "dim"),))
 
 
-def _conclusion(found: bridge.Verdict) -> Line:
+def _conclusion(found: bridge.Verdict, *, drilled: bool) -> Line:
+    why_ = Span(bridge.safe_line(found.why, 300))
+    if not found.ok and str(found.proof) == "failed":
+        return (Span("✗ It cannot be relied on. ", "failed"), why_)
     if not found.ok:
-        return (Span("✗ It cannot be relied on. ", "failed"), Span(bridge.safe_line(found.why, 300)))
-    if str(found.proof) == "proven":
-        return (Span("✓ It was restored from end to end, and everything in it is right.", "ok"),)
-    return (Span("✓ Its file is what was written. ", "ok"), Span("A drill (d) proves that it can be restored."))
+        return (Span("✗ Not proven: the database was like that when it was backed up. ", "failed"), why_)
+    if found.why:
+        return (Span("! Not everything could be looked at. ", "warning"), why_)
+    if drilled:
+        return (Span("✓ It was restored for a trial, and everything in it is right.", "ok"),)
+    rest = "" if str(found.proof) == "proven" else "A drill (d) proves that it can be restored."
+    return (Span("✓ Its file is what was written. ", "ok"), Span(rest))
 
 
-def verdict_words(found: bridge.Verdict) -> tuple[str, str]:
+def verdict_words(found: bridge.Verdict, *, drilled: bool) -> tuple[str, str]:
     """Return the same in a sentence, with its role."""
     name = bridge.safe_line(found.file.rpartition("/")[2], 100)
-    if not found.ok:
-        return f"{name}: {bridge.safe_line(found.why, 200) or 'it cannot be relied on'}", "failed"
-    return (f"{name}: proven", "ok") if str(found.proof) == "proven" else (f"{name}: every sum is right", "ok")
+    if found.why:
+        return f"{name}: {bridge.safe_line(found.why, 200)}", "warning" if found.ok else "failed"
+    return f"{name}: {'proven' if drilled else 'every sum is right'}", "ok"

@@ -53,9 +53,10 @@ def failing(one: bridge.Backup) -> int:
 
 
 def row(one: bridge.Backup, now_ms: int) -> tuple[Span, ...]:
-    """Return proof, age, size, kind, copies, encrypted, name, in words."""
+    """Return proof, when it was taken, age, size, kind, copies, encrypted, name, in words."""
     return (
         proof(one),
+        Span(when.stamp(one.taken_ms)[:16]),
         Span(times.coarse(one.taken_ms, now_ms)),
         Span(bridge.format_size(one.size)),
         Span(KINDS.get(str(one.kind), "")),
@@ -98,7 +99,7 @@ def line(found: bridge.BackupStanding, now_ms: int, cells: int) -> Line:
     """
     parts = [
         [last_proven(found, now_ms)],
-        [_next(found, now_ms)],
+        [next_one(found, now_ms)],
         [_room(found)],
         [Span(bridge.safe_line(found.folder, 120), "dim")],
     ]
@@ -125,7 +126,8 @@ def last_proven(found: bridge.BackupStanding, now_ms: int) -> Span:
     return Span(f"✓ {words}", "ok")
 
 
-def _next(found: bridge.BackupStanding, now_ms: int) -> Span:
+def next_one(found: bridge.BackupStanding, now_ms: int) -> Span:
+    """Return when the schedule makes another one."""
     if found.next_ms is None:
         return Span("! none is scheduled", "warning")
     return Span(f"next {times.moment(found.next_ms, now_ms)[:-3]}")
@@ -134,7 +136,13 @@ def _next(found: bridge.BackupStanding, now_ms: int) -> Span:
 def _room(found: bridge.BackupStanding) -> Span:
     if found.free_bytes is None:
         return Span("✗ the folder cannot be read", "failed")
-    return Span(f"{bridge.format_size(found.free_bytes)} free")
+    return Span(f"{_coarse(found.free_bytes)} free")
+
+
+def _coarse(size: int) -> str:
+    """Return a size that does not move with every message: "70 GiB", "1.5 GiB"."""
+    number, _, unit = bridge.format_size(size).partition(" ")
+    return f"{number.partition('.')[0] if len(number.partition('.')[0]) > 1 else number} {unit}"
 
 
 def badge(found: Sequence[bridge.Backup]) -> tuple[str, str]:
@@ -175,6 +183,17 @@ def under_way(one: bridge.EngineCommand, cells: int, *, keys: bool = True) -> Li
     return (*before, *progress(one.stage, one.done, one.total, cells - width((*before, *after))), *after)
 
 
+def doing(one: bridge.EngineCommand) -> str:
+    """Return what an act does and who asked for it."""
+    what = _ACTS.get(one.kind, bridge.safe_line(one.kind, 30))
+    return f"{what}, asked for by {bridge.safe_line(one.actor, 40)}"
+
+
+def stopped(one: bridge.EngineCommand) -> str:
+    """Return what it means to end it now."""
+    return f"It ends at its next step: {_STOPS.get(one.kind, 'it ends')}."
+
+
 def outcome(one: bridge.EngineCommand) -> tuple[str, str]:
     """Return what came of an act that ended, in a sentence with its role."""
     what = _ACTS.get(one.kind, bridge.safe_line(one.kind, 30))
@@ -187,12 +206,20 @@ def outcome(one: bridge.EngineCommand) -> tuple[str, str]:
     result = one.result or {}
     if one.kind != "backup":
         return f"{what}: done", "ok"
-    name, proven = bridge.safe_line(str(result.get("name", "")), 100), str(result.get("proof", ""))
     took = result.get("took_ms")
-    spent = f" in {bridge.format_duration(took)}" if isinstance(took, int) else ""
+    return _made(str(result.get("name", "")), str(result.get("proof", "")), took if isinstance(took, int) else 0)
+
+
+def made(one: bridge.Backup) -> tuple[str, str]:
+    """Return what came of making a backup, in a sentence with its role."""
+    return _made(one.name, str(one.proof), one.took_ms)
+
+
+def _made(name: str, proven: str, took_ms: int) -> tuple[str, str]:
+    words = f"{bridge.safe_line(name, 100)}: made in {bridge.format_duration(max(took_ms, 1))}"
     if proven == "proven":
-        return f"{name}: made{spent}, restored for a trial, proven", "ok"
-    return f"{name}: made{spent}, but not proven; enter says why", "warning"
+        return f"{words}, proven by a trial restore", "ok"
+    return f"{words}, not proven; enter says why", "warning"
 
 
 # Retention

@@ -191,7 +191,7 @@ def holds(found: Sequence[bridge.Hold], now_ms: int, cells: int) -> Items:
         why = f": {bridge.safe_line(hold.reason, 200)}" if hold.reason else ""
         by = Span(f"  by {bridge.safe_line(hold.actor, 60)}{why}", "dim")
         spans = (Span(f"⏸ {scope}", "held"), Span(f"  {when.left(hold.until_ms, now_ms)}"), by)
-        items.append(Item(_cut(spans, cells - 2), hold.scope, line=f'resume "{_escaped(hold.scope)}"'))
+        items.append(Item(cut(spans, cells - 2), hold.scope, line=f'resume "{_escaped(hold.scope)}"'))
     return tuple(items)
 
 
@@ -214,7 +214,7 @@ def entries(found: Sequence[bridge.AuditEntry], now_ms: int, cells: int) -> Item
             Span(f"{words.text}  "),
             Span(actor.text, "dim"),
         )
-        items.append(Item(_cut(spans, cells - 2), str(entry.seq), panel="audit", place=f"@{entry.seq}"))
+        items.append(Item(cut(spans, cells - 2), str(entry.seq), panel="audit", place=f"@{entry.seq}"))
     return tuple(items)
 
 
@@ -226,13 +226,13 @@ def engine(situation: bridge.Situation, version: str, now_ms: int, cells: int) -
     role = _role(situation, now_ms)
     if width(role) > cells - 2:
         role = role[:1]  # what is left of the rest would say nothing
-    items = [Item(_cut(role, cells - 2))]
+    items = [Item(cut(role, cells - 2))]
     items += [_incident(one, now_ms, cells) for one in situation.incidents[:_MOST_INCIDENTS]]
     more = len(situation.incidents) - _MOST_INCIDENTS
     if more > 0:
         words = (Span(f"and {times.number(more)} more incidents", "warning"),)
         items.append(Item(words, "incidents", panel="security", place="incidents"))
-    items += [Item(_cut(line, cells - 2)) for line in (_database(situation), _versions(situation, version))]
+    items += [Item(cut(line, cells - 2)) for line in (_database(situation), _versions(situation, version))]
     return tuple(items)
 
 
@@ -245,7 +245,7 @@ def _incident(one: bridge.Incident, now_ms: int, cells: int) -> Item:
     since = often or f"  {when.ago(one.first_ms, now_ms)}"
     seen = Span("  acknowledged" if looked else "", "dim")
     line = (bad, Span(words, "" if not looked else "dim"), Span(since, "dim"), seen)
-    return Item(_cut(line, cells - 2), f"incident {one.id}", panel="security", place=f"incidents/{one.id}")
+    return Item(cut(line, cells - 2), f"incident {one.id}", panel="security", place=f"incidents/{one.id}")
 
 
 def _role(situation: bridge.Situation, now_ms: int) -> Line:
@@ -277,7 +277,8 @@ def _versions(situation: bridge.Situation, version: str) -> Line:
     return (Span(f"Chronos {version}", "dim"),)
 
 
-def _cut(line: Line, cells: int) -> Line:
+def cut(line: Line, cells: int) -> Line:
+    """Return a line in at most so many cells."""
     left = max(0, cells)
     found: list[Span] = []
     for text, role in line:

@@ -10,7 +10,7 @@ from typing import Any
 from engine.model import Hold
 from engine.operations import lanekeeping, reading
 from engine.operations.context import Context
-from engine.store import audit, incidents, lanes, leader, messages
+from engine.store import audit, commands, incidents, lanes, leader, messages
 from engine.store.incidents import Incident
 from engine.store.leader import Leader
 from engine.store.tx import Tx
@@ -34,6 +34,7 @@ class Situation:
     owner: None when nobody delivers. here: this process does. leader: the last who said that it delivers, alive or
     not. counts: messages by state. oldest_due_ms: when the message that waits longest became due; None when nothing is
     late. troubles: lane → what keeps it from sending, in words. audit_seq, audit_hash: the audit log's head.
+    acts: how many backups and restores were asked for and have not ended.
     """
 
     instance: str
@@ -48,6 +49,7 @@ class Situation:
     audit_seq: int
     audit_hash: str
     degraded: bool
+    acts: int = 0
 
     @property
     def heartbeat_ms(self) -> int:
@@ -75,6 +77,7 @@ def situation(context: Context, owner: Mapping[str, Any] | None, *, here: bool) 
             audit_seq=head_seq,
             audit_hash=head_hash,
             degraded=context.database.degraded,
+            acts=len(commands.unfinished(tx)),
         )
 
     return context.database.read(work)
