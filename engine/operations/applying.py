@@ -83,7 +83,9 @@ def _apply(
         ready.staged.prove()
         tell(report, "draining")
         with quiesce():
-            safety = backups.create(context, Kind.SAFETY, drill=False, report=report).name
+            safety = None
+            if here.how != Relation.EMPTY:  # there is nothing, and a backup would be the first thing that happens here
+                safety = backups.create(context, Kind.SAFETY, drill=False, report=report).name
             tell(report, "putting it in place")
             outcome, blocked_ms = _swap(context, ready, here, safety)
             notes = _afterwards(context, ready, outcome, with_configuration=with_configuration)
@@ -102,7 +104,7 @@ def _allowed(ready: Prepared, here: Here) -> None:
 # The swap
 
 
-def _swap(context: Context, ready: Prepared, known: Here, safety: str) -> tuple[Outcome, int]:
+def _swap(context: Context, ready: Prepared, known: Here, safety: str | None) -> tuple[Outcome, int]:
     """Carry over what happened since, complete the copy and put it in place, while nobody may write.
 
     Returns how long that took, too, in ms. Tells nobody anything: a report is a write.
@@ -118,7 +120,7 @@ def _swap(context: Context, ready: Prepared, known: Here, safety: str) -> tuple[
             staged.carry(here.how, here.log)
             outcome = complete(context, ready, here, now_ms)
             fork = settingback.export_fork(context, ready, here, now_ms)
-            more = {**fork, "safety": safety}
+            more = {**fork, "safety": safety or ""}
             kept = settingback.contradicted(context, ready)
             record(context, ready, here, outcome, now_ms, {**more, **settingback.missing(ready, kept)})
         staged.guard()

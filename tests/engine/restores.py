@@ -128,9 +128,9 @@ def rescue(where: Paths, file: Path, clock: FakeClock, **more: Any) -> Restored:
 
 
 def fingerprint(directory: Path) -> dict[str, str]:
-    """Return the sum of every file but the memory that processes share."""
+    """Return the sum of every file but locks and the memory that processes share."""
     return {
         str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and not path.name.endswith("-shm")
+        if path.is_file() and not path.name.endswith(("-shm", ".lock"))
     }
