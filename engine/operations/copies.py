@@ -22,8 +22,6 @@ from engine.store.copies import CopyState, Due
 from engine.store.tx import Tx
 
 COPIED = "backup.copied"
-LOOK_EVERY_S = 15
-"""How often the owner looks whether a copy is due; a look is one seek."""
 
 RETRY = RetryPolicy(first_ms=60_000, cap_ms=6 * 3_600_000, attempts=36)
 """A minute doubling to six hours: a place may be away for a week before a copy is given up."""
@@ -31,11 +29,6 @@ RETRY = RetryPolicy(first_ms=60_000, cap_ms=6 * 3_600_000, attempts=36)
 _MOST_DETAIL_CHARS = 500
 
 Report = Callable[[str, int, int], None]
-
-
-def enqueue(tx: Tx, context: Context, backup_id: int) -> None:
-    """Want a new backup at every place, in the transaction that puts it into the ledger."""
-    store.enqueue(tx, backup_id, _places(context), context.clock.now_ms())
 
 
 def push_due(context: Context, report: Report | None = None) -> int:
