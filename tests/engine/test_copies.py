@@ -77,7 +77,7 @@ class Desk:
         def work(tx: Tx) -> int:
             number = backups.insert(tx, entry)
             if wanted:
-                store.enqueue(tx, number, self.context.settings.backup["copy_to"], taken_ms)
+                store.enqueue(tx, number, self.context.settings.backup["copy_to"], START_MS)
             return number
 
         return self.box.database.write(work)
