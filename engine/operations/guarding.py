@@ -13,7 +13,7 @@ from engine.errors import NotPossible, VaultDamaged, VaultLocked
 from engine.operations import alerting, configwatch, incidents
 from engine.operations.context import Context
 from engine.rules.durations import format_duration, rfc3339
-from engine.rules.incidents import MANY, MOST_SUBJECTS, Kind, Severity
+from engine.rules.incidents import MANY, MOST_SUBJECTS, SEVERITIES, Kind, Severity, worse
 from engine.store import audit
 from engine.store import incidents as store
 from engine.store.audit import Span
@@ -59,7 +59,7 @@ def reconcile(context: Context, kind: Kind, findings: Mapping[str, Finding], gon
     if len(findings) > len(shown):
         shown[MANY] = Finding(f"and {len(findings) - len(shown)} more")
     known = {one.subject: one for one in context.database.read(lambda tx: store.active_of(tx, kind))}
-    new = {of: one for of, one in shown.items() if of not in known or known[of].detail != incidents.said(one.words)}
+    new = {of: one for of, one in shown.items() if of not in known or _differs(kind, one, known[of])}
     over = [of for of in known if of not in shown]
     if not new and not over:
         return
@@ -71,6 +71,12 @@ def reconcile(context: Context, kind: Kind, findings: Mapping[str, Finding], gon
             incidents.raise_incident(tx, context, kind, of, one.words, severity=one.severity)
 
     context.database.write(work)
+
+
+def _differs(kind: Kind, found: Finding, known: store.Incident) -> bool:
+    """Whether it says something else than the incident that there is, or is worse."""
+    severity = found.severity or SEVERITIES[kind]
+    return known.detail != incidents.said(found.words) or worse(severity, Severity(known.severity))
 
 
 def permissions(context: Context) -> None:
