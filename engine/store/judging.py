@@ -155,13 +155,18 @@ def _compare(connection: sqlite3.Connection, version: int, expected: int | None)
     if strange := _schema(connection) ^ schema_of(version):
         names = sorted({f"{one[0].decode('ascii', 'replace')} {one[1].decode('ascii', 'replace')}" for one in strange})
         more = f" and {len(names) - _PROBLEMS_SHOWN} more" if len(names) > _PROBLEMS_SHOWN else ""
-        raise Unsound(f"its schema is not as we make it: {', '.join(names[:_PROBLEMS_SHOWN])[:200]}{more}")
+        shown = _printable(", ".join(names[:_PROBLEMS_SHOWN]))
+        raise Unsound(f"its schema is not as we make it: {shown[:200]}{more}")
 
 
 def _line(error: Exception) -> str:
     """Return what went wrong in one printable line."""
-    text = " ".join(str(error).split())
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:300] or type(error).__name__
+    return _printable(str(error))[:300] or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """Return it in one line, without what a terminal would take for more than text."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 # Judging

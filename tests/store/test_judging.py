@@ -105,6 +105,7 @@ HOSTILE = {
     "a trigger": _spoil("CREATE TRIGGER boom AFTER INSERT ON messages BEGIN SELECT load_extension('/tmp/x'); END"),
     "one view more": _spoil("CREATE VIEW more AS SELECT load_extension('/tmp/x')"),
     "one index more": _spoil("CREATE INDEX more ON messages (abs(size))"),
+    "a name that is more than text": _spoil('CREATE VIEW "\x1b]0;owned\x07\u202e" AS SELECT 1'),
     "a virtual table": _spoil("CREATE VIRTUAL TABLE more USING fts4 (x)"),
     "a check that runs": _spoil(
         "UPDATE sqlite_master SET sql = replace(sql, 'value TEXT NOT NULL', "
