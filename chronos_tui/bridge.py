@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from engine.operations.archiveshapes import backup_shape as backup_shape
     from engine.operations.archiveshapes import restore_plan_shape as restore_plan_shape
     from engine.operations.archiveshapes import retention_shape as retention_shape
+    from engine.operations.archiveshapes import standing_shape as standing_shape
     from engine.operations.archiveshapes import verdict_shape as verdict_shape
     from engine.operations.auditing import Entry as AuditEntry
     from engine.operations.auditing import Page as AuditPage

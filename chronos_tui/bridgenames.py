@@ -63,6 +63,7 @@ HOMES = {
         "backup_shape",
         "restore_plan_shape",
         "retention_shape",
+        "standing_shape",
         "verdict_shape",
     ),
     "engine.operations.auditing": ("AuditEntry=Entry", "AuditPage=Page"),

@@ -18,7 +18,7 @@ from chronos_tui.commands.table import show as show_table
 PROBLEM_FOUND = 3
 _STYLES = {"proven": "ok", "unproven": "warning", "failed": "failed"}
 _COLUMNS = (
-    Column("backup", flexible=True),
+    Column("backup"),
     Column("kind"),
     Column("taken", right=True),
     Column("size", right=True),
@@ -26,10 +26,8 @@ _COLUMNS = (
     Column("copies", right=True),
 )
 _PRUNE_COLUMNS = (
-    Column("backup", flexible=True),
-    Column("taken", right=True),
-    Column("size", right=True),
-    Column("", right=False),
+    Column("backup"),
+    Column(""),
     Column("why", flexible=True),
 )
 
@@ -78,7 +76,8 @@ def show_list(session: Session, given: Arguments) -> int:
         out.note("there is no backup yet; 'chronos backup create' makes one")
     else:
         now_ms = times.now_ms()
-        show_table(out, _COLUMNS, [_row(one, now_ms) for one in found])
+        shown = len(_COLUMNS) if any(one.copies for one in found) else len(_COLUMNS) - 1  # without the last where empty
+        show_table(out, _COLUMNS[:shown], [_row(one, now_ms)[:shown] for one in found])
         proven = max((one.proven_ms for one in found if one.proven_ms is not None), default=None)
         last = (
             "no restore was proven yet" if proven is None else f"last proven restore: {times.relative(proven, now_ms)}"
@@ -277,10 +276,7 @@ def _confirmed(session: Session, going: Sequence[bridge.Decision]) -> bool:
 
 
 def _decision(one: bridge.Decision) -> list[Part]:
-    found = one.backup
-    word = Painted("stays", "ok") if one.keep else Painted("goes", "warning")
-    taken = times.relative(found.taken_ms, times.now_ms())
-    return [found.name, taken, bridge.format_size(found.size), word, one.reason]
+    return [one.backup.name, Painted("stays", "ok") if one.keep else Painted("goes", "warning"), one.reason]
 
 
 def _many(n: int, noun: str) -> str:

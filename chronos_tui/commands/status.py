@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from chronos_tui import bridge
+from chronos_tui.commands import times
 from chronos_tui.commands.output import Painted
 from chronos_tui.commands.parsing import Arguments, Verb
 from chronos_tui.commands.session import Session
@@ -11,9 +13,9 @@ from chronos_tui.commands.session import Session
 
 def status(session: Session, given: Arguments) -> int:
     with session.engine() as engine:
-        found = engine.status()
+        found, backups = engine.status(), engine.backup_standing()
     if session.out.json:
-        session.out.document(found)
+        session.out.document({**found, "backups": bridge.standing_shape(backups)})
         return 0
     _say(session, "engine", _engine_words(found["engine"]), "" if found["engine"]["running"] else "warning")
     if found["engine"]["running"]:
@@ -37,7 +39,19 @@ def status(session: Session, given: Arguments) -> int:
         often = "once" if incident["count"] == 1 else f"{incident['count']} times"
         _say(session, "incident", f"{words}, {often}: {incident['detail']}", style)
     _say(session, "audit", f"{found['audit']['seq']} entries", "")
+    _say_backups(session, backups)
     return 0
+
+
+def _say_backups(session: Session, found: bridge.BackupStanding) -> None:
+    now_ms = times.now_ms()
+    proven = "never" if found.proven_ms is None else times.relative(found.proven_ms, now_ms)
+    coming = "none is scheduled" if found.next_ms is None else f"the next {times.relative(found.next_ms, now_ms)}"
+    late = found.proven_ms is None or now_ms - found.proven_ms > found.warning_ms
+    _say(session, "backups", f"last proven restore: {proven}; {coming}", "warning" if late else "")
+    for act in found.under_way:
+        part = f" {min(100 * act.done // act.total, 100)} %" if act.total > 0 else ""
+        _say(session, "under way", f"{act.kind} asked by {act.actor}: {act.stage or act.state}{part}", "")
 
 
 def _engine_words(engine: dict[str, Any]) -> str:

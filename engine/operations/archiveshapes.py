@@ -12,6 +12,8 @@ from engine.operations.shapes import stamp
 
 if TYPE_CHECKING:
     from engine.operations.backups import Backup, Copy
+    from engine.operations.backupstanding import Standing
+    from engine.operations.commanding import Command
     from engine.operations.drilling import Step, Verdict
     from engine.operations.restored import Restored
     from engine.operations.restoring import HeldMessage, Plan
@@ -59,6 +61,35 @@ def _copy(found: Copy) -> dict[str, Any]:
         "copied_at": stamp(found.copied_ms),
         "verified_at": stamp(found.verified_ms),
         "detail": found.detail,
+    }
+
+
+def standing_shape(found: Standing) -> dict[str, Any]:
+    """Return how it stands with backups; next_at null: none is scheduled."""
+    return {
+        "folder": found.folder,
+        "count": found.count,
+        "size_bytes": found.size,
+        "proven_at": stamp(found.proven_ms),
+        "newest_at": stamp(found.newest_ms),
+        "next_at": stamp(found.next_ms),
+        "copies_waiting": found.copies_waiting,
+        "copies_failing": found.copies_failing,
+        "under_way": [_act(one) for one in found.under_way],
+    }
+
+
+def _act(found: Command) -> dict[str, Any]:
+    """Return an act that was asked for; done and total are in the unit of its stage."""
+    return {
+        "id": found.id,
+        "kind": found.kind,
+        "state": found.state,
+        "asked_at": stamp(found.asked_ms),
+        "asked_by": found.actor,
+        "stage": found.stage,
+        "done": found.done,
+        "total": found.total,
     }
 
 

@@ -58,6 +58,9 @@ def test_a_backup_is_listed_and_shown(box: Box) -> None:
     assert header.split()[:2] == ["backup", "kind"]
     assert "manual" in row
     assert "last proven restore" in box.ok("backup", "list").err
+    standing = box.ok("status", "--json").json["backups"]
+    assert (standing["count"], standing["proven_at"], standing["under_way"]) == (1, made["proven_at"], [])
+    assert "last proven restore" in box.ok("status").out
 
     for word in (made["name"], str(Path(made["folder"]) / made["name"]), str(made["id"])):
         shown = box.ok("backup", "show", word, "--json").json
