@@ -31,11 +31,14 @@ class Opener(NamedTuple):
 def own_opener(context: Context) -> Opener:
     """Return what the configuration names: backup.identity, or the passphrase of backup.encrypt_to.
 
-    Raises SecretMissing, VaultLocked, VaultDamaged where it cannot be had; NotPossible where none is named.
+    Raises SecretMissing, VaultLocked, VaultDamaged where it cannot be had; BadInput where the secret holds no identity;
+    NotPossible where none is named.
     """
     backup = context.settings.backup
     if backup["identity"]:
-        return Opener(identities=(secrets.look_up(context, backup["identity"]).strip(),))
+        from engine.host.age import read_identities  # a file of age-keygen, comments and all, is a good secret too
+
+        return Opener(identities=read_identities(secrets.look_up(context, backup["identity"])))
     named = [one for one in backup["encrypt_to"] if one.startswith("secret:")]
     if named:
         return Opener(passphrase=secrets.look_up(context, named[0]))
