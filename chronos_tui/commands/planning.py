@@ -23,7 +23,7 @@ _RELATIONS = {
 }
 _SIGNATURES = {
     "confirmed": Painted("by a key of this installation", "ok"),
-    "unknown_key": Painted("by a key that is not known here", "warning"),
+    "unknown_key": Painted("by a key that is not known here, see below", "warning"),
 }
 _CONFIGS = {
     "same": "the same as in the backup",

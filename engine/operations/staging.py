@@ -166,7 +166,10 @@ def _whose(
         warnings.append(f"the backup's vault does not open here: {error}")
     verdict = signing.judge(context, archive.manifest, own_keys=frozenset(keys), trust=trust)
     if verdict is not signing.Authenticity.CONFIRMED:
-        warnings.append("signed by a key that is not known here: whether somebody put it in its place cannot be told")
+        key = signing.signing_key(archive.manifest)
+        warnings.append(
+            f"signed by the key {key}, which is not known here: whether somebody put it in its place cannot be told"
+        )
     return box, verdict.value, warnings
 
 

@@ -211,7 +211,9 @@ def test_a_clean_machine_gets_database_and_configuration(box: Box) -> None:
     clean.home.mkdir()
     plan = clean.ok("restore", "plan", file, "--json").json
     assert (plan["authenticity"], plan["config"]) == ("unknown_key", "absent here")
-    assert "not known here" in clean.ok("restore", "plan", file).out
+    key = box.ok("backup", "show", file, "--json").json["manifest"]["signature"]["key"]
+    assert f"signed by the key {key}, which is not known here" in clean.ok("restore", "plan", file).out
+    assert clean.ok("restore", "plan", file, "--trust-key", key, "--json").json["authenticity"] == "confirmed"
     assert not (clean.data_dir / "chronos.db").exists()
     done = clean.ok("restore", "apply", file, "--yes", "--json").json
     assert done["held_total"] == 1
