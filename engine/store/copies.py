@@ -72,13 +72,8 @@ def missing(tx: Tx, backup_id: int, destinations: Sequence[str]) -> list[str]:
     ]
 
 
-def of_backup(tx: Tx, backup_id: int) -> tuple[Copy, ...]:
-    """Return the copies of one backup, by destination."""
-    return tuple(_copy(row) for row in tx.rows("copies.of_backup", {"backup_id": backup_id}))
-
-
 def kept(tx: Tx) -> dict[int, tuple[Copy, ...]]:
-    """Return the copies of every backup that retention has not taken, by the backup's number."""
+    """Return the copies of every backup that retention has not taken, by the backup's number and then the place."""
     found: dict[int, tuple[Copy, ...]] = {}
     for number, *row in tx.rows("copies.kept"):
         found[number] = (*found.get(number, ()), _copy(tuple(row)))

@@ -83,7 +83,7 @@ class Desk:
         return self.box.database.write(work)
 
     def copies(self, number: int) -> dict[str, Copy]:
-        found = self.box.database.read(lambda tx: store.of_backup(tx, number))
+        found = self.box.database.read(store.kept)[number]
         return {Path(copy.destination).name: copy for copy in found}
 
     def entries(self) -> list[dict[str, object]]:

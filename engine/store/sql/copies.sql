@@ -5,11 +5,7 @@ INSERT INTO backup_copies (backup_id, destination, state, due_ms) VALUES (:backu
 -- missing: whether a backup has no row for a destination.
 SELECT NOT EXISTS (SELECT 1 FROM backup_copies WHERE backup_id = :backup_id AND destination = :destination);
 
--- of_backup: where one backup is to lie.
-SELECT destination, state, attempts, due_ms, copied_ms, verified_ms, detail
-  FROM backup_copies WHERE backup_id = :backup_id ORDER BY destination;
-
--- kept: the same for every backup that retention has not taken; retention keeps them few.
+-- kept: where every backup that retention has not taken is to lie; retention keeps them few.
 SELECT backup_id, destination, state, attempts, due_ms, copied_ms, backup_copies.verified_ms, detail
   FROM backup_copies JOIN backups ON backups.id = backup_id
  WHERE pruned_ms IS NULL ORDER BY backup_id, destination;
