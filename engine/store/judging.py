@@ -31,6 +31,9 @@ from engine.store.tx import Tx
 
 MODULE = "engine.store.judging"
 SLICE = 500
+_JOURNAL_AT, _NO_LOG = 18, b"\1\1"
+"""Where a database says how it is journalled, and what it says there when it has no write-ahead log."""
+
 _INNOCUOUS = 0x0020_0000  # SQLITE_INNOCUOUS, see sqlite3_create_function
 _MOST_SECRETS = 10_000
 _MOST_SEALED_BYTES = 16 * 1024 * 1024
@@ -74,12 +77,15 @@ class Unsound(Exception):
 # Opening and comparing
 
 
-def open_untrusted(path: Path) -> sqlite3.Connection:
-    """Open a database of a stranger's: read-only, unchangeable, without extensions, within limits.
+def open_untrusted(path: Path, *, checking: bool = False) -> sqlite3.Connection:
+    """Open a database of a stranger's: unchangeable, without extensions, within limits.
 
-    immutable: no journal or log that lies beside it is played back, nothing is locked or created.
+    immutable: no journal or log that lies beside it is played back, nothing is locked or created. checking: by a
+    connection that could write, were it not for the authorizer: of a file that is opened read-only SQLite does not even
+    parse the CHECK constraints, and integrity_check finds every one of them kept (sqlite3AddCheckConstraint).
     """
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    mode = "rw" if checking else "ro&immutable=1"
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None)
     try:
         for category, most in _LIMITS:
             connection.setlimit(category, most)
@@ -169,6 +175,10 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 # Judging
 
 
@@ -184,7 +194,7 @@ def judge(path: Path, manifest: dict[str, Any], tell: Tell) -> dict[str, Any]:
     with closing(open_untrusted(path)) as connection:
         for name, work in (
             ("schema", partial(_schema_step, connection, manifest)),
-            ("integrity", partial(_integrity, connection)),
+            ("integrity", partial(_integrity, connection, path)),
             ("counts", partial(_counts, connection, manifest)),
             ("audit", partial(_audit, connection, manifest, tell)),
             ("vault", partial(_sealed, connection, manifest, sealed)),
@@ -215,14 +225,33 @@ def _schema_step(connection: sqlite3.Connection, manifest: dict[str, Any]) -> st
     return f"version {found.version}, as our migrations make it"
 
 
-def _integrity(connection: sqlite3.Connection) -> str:
-    found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)").fetchmany(_PROBLEMS_SHOWN)]
+def _integrity(connection: sqlite3.Connection, path: Path) -> str:
+    with path.open("rb") as file:
+        header = file.read(_JOURNAL_AT + len(_NO_LOG))
+    if header[_JOURNAL_AT:] != _NO_LOG or any(Path(f"{path}{suffix}").exists() for suffix in ("-journal", "-wal")):
+        raise Unsound("it asks for a log or journal beside it; a backup's database is complete in itself")
+    with closing(open_untrusted(path, checking=True)) as checked:
+        found = [str(row[0]) for row in checked.execute("PRAGMA integrity_check(3)").fetchmany(_PROBLEMS_SHOWN)]
     if found != ["ok"]:
         raise Unsound(f"integrity_check: {_line(ValueError('; '.join(found)))}")
     strays = connection.execute("PRAGMA foreign_key_check").fetchmany(_PROBLEMS_SHOWN)
     if strays:
         raise Unsound(f"foreign_key_check: rows of {', '.join(sorted({str(row[0]) for row in strays}))} lack another")
-    return "integrity_check and foreign_key_check found nothing"
+    for table in sorted(_tables(connection.execute("PRAGMA user_version").fetchone()[0])):
+        _read_through(connection, table)
+    return "integrity_check and foreign_key_check found nothing, and every text is one"
+
+
+def _read_through(connection: sqlite3.Connection, table: str) -> None:
+    """Read a whole table: SQLite takes any bytes for text, and who reads them later would fail at each of them."""
+    if table.startswith("search"):
+        return  # it is made anew
+    try:
+        for _ in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - one of our names
+            pass
+    except (sqlite3.OperationalError, UnicodeDecodeError) as error:
+        # Not in the words of the error, which show what stands there.
+        raise Unsound(f"{table} holds what is no text in UTF-8, or cannot be read") from error
 
 
 def _counts(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:
@@ -243,7 +272,7 @@ def _counts(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:
         found = connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608 - one of our names
         if found != rows[table]:
             raise Unsound(f"{table} has {found} rows, the manifest says {rows[table]!s:.20}")
-    return f"{sum(states.values())} messages and the rows of {len(rows)} tables, as the manifest says"
+    return f"{_many(sum(states.values()), 'message')} and the rows of {_many(len(rows), 'table')}, as the manifest says"
 
 
 def _tables(version: int) -> set[str]:
@@ -273,7 +302,8 @@ def _audit(connection: sqlite3.Connection, manifest: dict[str, Any], tell: Tell)
     if mark and not any(base.get(mark) == digest for digest in _archived(tx, mark)):
         raise Unsound(f"audit entries up to {mark} are gone, and no signed entry says that they were archived")
     checked = head[0] - start
-    return f"{checked} {'entry' if checked == 1 else 'entries'} to the head in the manifest, {signed} checkpoints"
+    entries = "1 entry" if checked == 1 else f"{checked} entries"
+    return f"{entries} to the head in the manifest, {_many(signed, 'checkpoint')}"
 
 
 def _archived(tx: Tx, mark: int) -> Iterator[str]:
@@ -323,7 +353,7 @@ def _sealed(connection: sqlite3.Connection, manifest: dict[str, Any], found: dic
         raise Unsound(f"{count} secrets of {total} bytes: more than a vault holds")
     found["vault"] = None if row is None else [_plain(value) for value in row]
     found["secrets"] = [[_plain(value) for value in one] for one in tx.rows("vault.secrets")]
-    return f"{count} secrets"
+    return _many(count, "secret")
 
 
 def _plain(value: object) -> object:
