@@ -7,7 +7,7 @@ others wait only from the second, short carrying to the end of the swap.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,17 +114,18 @@ def _swap(context: Context, ready: Prepared, known: Here, safety: str | None) ->
     now_ms = context.clock.now_ms()
 
     def work(writer: sqlite3.Connection) -> Outcome:
-        with staged.beside(context.database.path):
-            here = begin(ready, known)
-            _allowed(ready, here)
-            staged.carry(here.how, here.log)
-            outcome = complete(context, ready, here, now_ms)
-            fork = settingback.export_fork(context, ready, here, now_ms)
-            more = {**fork, "safety": safety or ""}
-            kept = settingback.contradicted(context, ready)
-            record(context, ready, here, outcome, now_ms, {**more, **settingback.missing(ready, kept)})
-        staged.guard()
-        with settingback.set_aside(context, now_ms, wanted=kept is not None):
+        with ExitStack() as stack:
+            with staged.beside(context.database.path):
+                here = begin(ready, known)
+                _allowed(ready, here)
+                staged.carry(here.how, here.log)
+                outcome = complete(context, ready, here, now_ms)
+                fork = stack.enter_context(settingback.fork_exported(context, ready, here, now_ms))
+                kept = settingback.contradicted(context, ready)
+                more = {**fork, **settingback.missing(ready, kept), "safety": safety or ""}
+                record(context, ready, here, outcome, now_ms, more)
+            staged.guard()
+            stack.enter_context(settingback.set_aside(context, now_ms, wanted=kept is not None))
             staged.copy_into(writer)
         return outcome
 

@@ -261,7 +261,7 @@ def _audit_words(ready: Prepared, here: Here) -> tuple[int, str]:
         count = here.log.head - backup.head
         return count, f"today's log goes on from the backup's entry {backup.head}; it is carried whole"
     if here.how in {Relation.FORKED, Relation.FOREIGN}:
-        count = here.log.head - here.fork
+        count = here.log.head - max(here.fork, here.log.pruned)
         word = "both logs went their own ways" if here.how == Relation.FORKED else "today's log is another outbox's"
         return 0, f"{word}: {count} entries of today's go into a file in audit-archive"
     if here.how == Relation.BEHIND:

@@ -34,21 +34,29 @@ def stamp(at_ms: int) -> str:
 # A fork of the audit log
 
 
-def export_fork(context: Context, ready: Prepared, here: Here, now_ms: int) -> dict[str, object]:
-    """Write today's entries that the backup's log does not go on from into a file; return what the entry says of it."""
+@contextmanager
+def fork_exported(context: Context, ready: Prepared, here: Here, now_ms: int) -> Iterator[dict[str, object]]:
+    """Write today's entries that the backup's log does not go on from into a file, and give what the restore's entry
+    says of it. The file is gone again where the restore then fails.
+    """
     if here.how not in {Relation.FORKED, Relation.FOREIGN} or here.log.head == here.fork:
-        return {}
+        yield {}
+        return
     folder = paths_of(context).data_dir / FOLDER
     ensure_private_dir(folder)
     first = max(here.fork, here.log.pruned) + 1
     path = folder / f"audit-fork-{first}-{here.log.head}-{stamp(now_ms)}.jsonl"
     try:
-        digest = _write(path, ready, here.fork)
-        sync_dir(folder)
-    except OSError as error:
-        kind = StorageFull if error.errno in NO_SPACE else NotPossible
-        raise kind(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
-    return {"fork_file": path.name, "fork_sha256": digest}
+        try:
+            digest = _write(path, ready, here.fork)
+            sync_dir(folder)
+        except OSError as error:
+            kind = StorageFull if error.errno in NO_SPACE else NotPossible
+            raise kind(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+        yield {"fork_file": path.name, "fork_sha256": digest}
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _write(path: Path, ready: Prepared, after: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -330,11 +330,9 @@ class Staged:
         if found != "ok":
             raise DatabaseUnusable(f"{self.path}: the copy is not sound ({found:.200}); nothing was changed")
 
-    def copy_into(self, writer: sqlite3.Connection, progress: Callable[[int, int], None] | None = None) -> None:
+    def copy_into(self, writer: sqlite3.Connection) -> None:
         """Put every page in the place of today's, in one transaction of SQLite's: all of it or nothing."""
         self._connection.backup(writer)
-        if progress is not None:
-            progress(1, 1)
 
     def _columns(self, table: str) -> list[str]:
         # hidden: 0 of a column that is stored, 2 and 3 of one that is computed.

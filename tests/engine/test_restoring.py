@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from engine.errors import ArchiveRefused, NotPossible, SecretMissing
 from engine.host.archive.reader import open_archive
-from engine.operations import apikeys, inbound, reading, rotating, secrets
+from engine.operations import apikeys, checkpointing, inbound, reading, rotating, secrets, settingback
 from engine.operations.acts import Action
 from engine.operations.bulk import act, freeze
 from engine.operations.commanding import Stopped
@@ -345,3 +347,86 @@ def test_a_backup_of_another_outbox_is_refused_while_messages_wait(site: Site, t
     assert {"message.delivered", "restore.failed", "backup.created"} <= {line["action"] for line in lines}
     assert done.plan.audit_note.startswith("today's log is another outbox's")
     site.sound()
+
+
+# Histories that went their own ways
+
+
+def copied(site: Site, directory: Path) -> None:
+    """Put a copy of the data directory somewhere else, as an operator does with rsync while nothing runs."""
+    site.database.checkpoint(truncate=True)
+    shutil.copytree(site.directory, directory)
+    for lock in directory.glob("*.lock"):
+        lock.unlink()
+
+
+def test_of_a_forked_history_nothing_is_lost_and_nothing_sent(site: Site, tmp_path: Path) -> None:
+    site.make_vault()
+    both = site.put(text="both").uid
+    copied(site, tmp_path / "other")
+    there = site.put(text="there").uid
+    file = site.back_up()
+    with opened_site(tmp_path / "other") as other:
+        other.context.entropy = lambda n: (1 << 40).to_bytes(n, "big")
+        other.deliver()
+        here = other.put(text="here").uid
+        plan = other.plan(file)
+        done = other.apply(file)
+        assert plan.relation == done.plan.relation == "forked"
+        assert dict(other.rows("SELECT uid, state FROM messages")) == {
+            both: "delivered",
+            there: "held",
+            here: "held",
+        }
+        (entry,) = entries(other, "restore.applied")
+        fork = other.directory / "audit-archive" / entry["detail"]["fork_file"]
+        assert hashlib.sha256(fork.read_bytes()).hexdigest() == entry["detail"]["fork_sha256"]
+        lines = [json.loads(line) for line in fork.read_text().splitlines()]
+        assert {"message.delivered", "message.queued"} <= {line["action"] for line in lines}
+        assert fork.stat().st_mode & 0o777 == 0o600
+        other.sound()
+
+
+def test_a_backup_that_is_ahead_brings_its_newer_state(site: Site, tmp_path: Path) -> None:
+    site.make_vault()
+    secrets.set_secret(site.context, "smtp", "old")
+    uid = site.put().uid
+    copied(site, tmp_path / "other")
+    secrets.set_secret(site.context, "smtp", "new")
+    site.deliver()
+    late = site.put().uid
+    file = site.back_up()
+    with opened_site(tmp_path / "other") as other:
+        done = other.apply(file, quiesce=nullcontext)
+        assert done.plan.relation == "behind"
+        assert secrets.look_up(other.context, "secret:smtp") == "new"
+        assert dict(other.rows("SELECT uid, state FROM messages")) == {
+            uid: "delivered",
+            late: "held",
+        }
+        other.sound()
+
+
+def test_a_swap_that_fails_leaves_nothing_behind(site: Site, tmp_path: Path) -> None:
+    site.make_vault()
+    copied(site, tmp_path / "other")
+    site.put(text="there")
+    file = site.back_up()
+    with opened_site(tmp_path / "other") as other:
+        other.put(text="here")
+        checkpointing.make(other.context)
+        kept = (other.directory / "audit-head.json").read_bytes()
+        # The name under which the kept head is set aside is taken by a directory that is not empty.
+        taken = other.directory / f"audit-head.before-{settingback.stamp(other.clock.now_ms() + 1_000)}.json"
+        (taken / "full").mkdir(parents=True)
+        with pytest.raises(NotPossible, match="cannot be set aside"):
+            other.apply(file)
+        assert list(other.directory.glob("audit-archive/*")) == []
+        assert (other.directory / "audit-head.json").read_bytes() != b""
+        assert other.states() == {"queued": 1}
+        other.sound()
+        shutil.rmtree(taken)
+        other.apply(file)
+        assert taken.read_bytes() != kept, "the safety backup signed the head once more"
+        assert len(list(other.directory.glob("audit-archive/*"))) == 1
+        other.sound()
