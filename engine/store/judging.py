@@ -35,6 +35,9 @@ _JOURNAL_AT, _NO_LOG = 18, b"\1\1"
 """Where a database says how it is journalled, and what it says there when it has no write-ahead log."""
 
 _INNOCUOUS = 0x0020_0000  # SQLITE_INNOCUOUS, see sqlite3_create_function
+_MOST_ID = 1 << 53
+"""Behind the largest number that SQLite knows it gives out random ones, and the order of messages is lost."""
+
 _MOST_SECRETS = 10_000
 _MOST_SEALED_BYTES = 16 * 1024 * 1024
 _PROBLEMS_SHOWN = 3
@@ -258,6 +261,9 @@ def _counts(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:
     claimed, rows = manifest.get("counts"), manifest.get("rows")
     if not isinstance(claimed, dict) or not isinstance(rows, dict):
         raise Unsound("the manifest counts nothing")
+    lowest, highest = connection.execute("SELECT coalesce(min(id), 1), coalesce(max(id), 1) FROM messages").fetchone()
+    if lowest < 1 or highest > _MOST_ID:
+        raise Unsound("messages have numbers that we never give")
     states = dict(connection.execute("SELECT state, count(*) FROM messages GROUP BY state").fetchall())
     for state in sorted({*states, *claimed}):
         if states.get(state, 0) != claimed.get(state, 0):
