@@ -149,6 +149,7 @@ class _Making:
             return self._record(manifest, verdict, size, sha256, archive_sha256)
 
     def _take(self, copy: Path, archive: Path) -> snapshot.Snapshot:
+        self._tell(_STAGES["copying"], 0, 0)
         order = {
             "database": str(self._context.database.path),
             "copy": str(copy),
@@ -208,6 +209,7 @@ class _Making:
                 why = verdict.why.replace(str(archive), self._name)
                 raise ArchiveRefused(f"the backup that was just written is not sound and was not kept: {why}")
         if verdict is None or not any(step.name == "sums" and step.ok for step in verdict.steps):
+            self._tell("checking every sum", 0, 0)
             with open_archive(archive) as written:
                 written.verify(lambda done, total: self._tell("checking every sum", done, total))
         return verdict

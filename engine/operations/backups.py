@@ -171,8 +171,7 @@ def get(context: Context, word: str) -> Backup:
     """
     found = _find(context, word)
     if found.entry is not None:
-        number = found.entry.id
-        return _of_entry(context, found.entry, context.database.read(lambda tx: copying.of_backup(tx, number)))
+        return _of_entry(context, found.entry, context.database.read(copying.kept).get(found.entry.id, ()))
     if found.file is None:
         raise _not_found(context, word)
     return _looked_at(found.file)
