@@ -212,8 +212,10 @@ def test_what_lies_beside_it_is_not_played_back(original: Path, suffix: str) -> 
         ("PRAGMA foreign_keys = OFF; DELETE FROM messages WHERE id = 2", "integrity", "foreign_key_check"),
         ("PRAGMA ignore_check_constraints = ON; UPDATE messages SET attempts = -5", "integrity", "CHECK constraint"),
         (
-            "UPDATE bodies SET message_id = -1 WHERE message_id = 1; UPDATE attempts SET message_id = -1"
-            " WHERE message_id = 1; UPDATE messages SET id = -1 WHERE id = 1",
+            (
+                "UPDATE bodies SET message_id = -1 WHERE message_id = 1; UPDATE attempts SET message_id = -1"
+                " WHERE message_id = 1; UPDATE messages SET id = -1 WHERE id = 1"
+            ),
             "counts",
             "numbers",
         ),
