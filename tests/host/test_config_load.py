@@ -81,7 +81,8 @@ def test_the_contracts_example_is_accepted_as_it_stands(read: Load) -> None:
     assert settings.smtp["password"] == "secret:smtp"
     assert settings.routes["alerts"] == (RouteStep("ops"), RouteStep("me", 900_000))
     assert settings.targets["flow"].options["secret"] == "secret:flow"
-    assert settings.backup["keep"] == {"hourly": 24, "daily": 7, "weekly": 4, "monthly": 6}
+    kept = {"hourly": 24, "daily": 7, "weekly": 4, "monthly": 6, "yearly": 0, "within_ms": 0}
+    assert settings.backup["keep"] == kept
     assert settings.schedules["weekly"]["send"] == {"target": "me", "template": "weekly"}
     assert references(settings) == ["secret:flow", "secret:n8n-in", "secret:smtp", "secret:telegram"]
 
