@@ -102,9 +102,29 @@ def _apply(session: Session, given: Arguments, opener: bridge.Opener | None, rep
                 return engine.restore_apply(
                     given.file, with_configuration=configure, trust=trust, opener=opener, report=report
                 )
-        except bridge.DatabaseUnusable as error:
+        except bridge.ChronosError as error:
+            if not _unusable(session, given, opener, error):
+                raise
             session.out.note(f"{error}; it is set aside")
     return bridge.rescue(site, given.file, with_configuration=configure, trust=trust, opener=opener, report=report)
+
+
+def _unusable(session: Session, given: Arguments, opener: bridge.Opener | None, error: bridge.ChronosError) -> bool:
+    """Whether it failed because the database here is damaged, which a plan finds too: who does an act for somebody else
+    hands on an exit code and words alone.
+    """
+    if isinstance(error, bridge.DatabaseUnusable):
+        return True
+    if error.exit_code != bridge.DatabaseUnusable.exit_code or isinstance(error, bridge.Stopped):
+        return False
+    try:
+        with session.engine() as engine:
+            engine.restore_plan(given.file, trust=tuple(given.trust or ()), opener=opener)
+    except bridge.DatabaseUnusable:
+        return True
+    except bridge.ChronosError:
+        return False
+    return False
 
 
 VERBS = (
