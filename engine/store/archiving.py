@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from engine.store import commands
 from engine.store.commands import Command
 from engine.store.tx import Tx
 
 
-class Figures(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Figures:
     """Times: Unix time in ms, None where there is none. size: bytes of all. failing: copies that were tried in vain.
 
     under_way: acts that wait or run. restored: the restore that ended last, of a day.
@@ -39,15 +40,19 @@ def revision(tx: Tx) -> tuple[object, ...]:
 
 def figures(tx: Tx, now_ms: int) -> Figures:
     """Return them from one snapshot."""
-    newest = tx.row("archiving.newest") or (None, "", "")
-    held = tx.row("archiving.held") or (0, 0)
-    copies = tx.row("archiving.copies") or (0, 0)
+    newest_ms, proof, detail = tx.row("archiving.newest") or (None, "", "")
+    count, size = tx.row("archiving.held") or (0, 0)
+    waiting, failing = tx.row("archiving.copies") or (0, 0)
     restored = tx.value("archiving.restored", {"since_ms": now_ms - _DAY_MS})
     return Figures(
-        tx.value("archiving.proven"),
-        *newest,
-        *held,
-        *copies,
-        tuple(commands.unfinished(tx)),
-        None if restored is None else commands.get(tx, restored),
+        proven_ms=tx.value("archiving.proven"),
+        newest_ms=newest_ms,
+        newest_proof=proof,
+        newest_detail=detail,
+        count=count,
+        size=size,
+        copies_waiting=waiting,
+        copies_failing=failing,
+        under_way=tuple(commands.unfinished(tx)),
+        restored=None if restored is None else commands.get(tx, restored),
     )
