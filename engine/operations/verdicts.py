@@ -12,7 +12,7 @@ from engine.operations.commanding import Report, Stopped
 from engine.operations.context import Context
 from engine.rules.backups import Proof
 
-_BY_ITSELF = frozenset({"schema", "audit", "vault", "secrets"})
+_BY_ITSELF = frozenset({"schema", "text", "audit", "vault", "secrets"})
 """Steps that fail where the database was like that when it was backed up; sums and signature say that it was."""
 
 _WORDS = {
@@ -21,6 +21,7 @@ _WORDS = {
     "sums": "checking every sum",
     "schema": "comparing the schema",
     "integrity": "checking every page of the database",
+    "text": "reading every text",
     "counts": "counting",
     "audit": "verifying the audit log",
     "vault": "reading the vault",

@@ -38,10 +38,18 @@ _INNOCUOUS = 0x0020_0000  # SQLITE_INNOCUOUS, see sqlite3_create_function
 _MOST_ID = 1 << 53
 """Behind the largest number that SQLite knows it gives out random ones, and the order of messages is lost."""
 
+_TEXTS = """\
+SELECT t.name, c.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c
+ WHERE t.schema = 'main' AND t.type = 'table' AND c.type = 'TEXT' AND c.hidden = 0"""
+"""Tables and columns of a database of ours that hold text; what is computed from others is left out, and so are blobs,
+of which one may be larger than a judge's memory."""
+
 _MOST_SECRETS = 10_000
 _MOST_SEALED_BYTES = 16 * 1024 * 1024
 _PROBLEMS_SHOWN = 3
 _OURS = b'{"action":"audit.'
+_GOES_ON = frozenset({"text", "audit"})
+"""Steps whose failure keeps nothing that comes after from being looked at."""
 
 _LIMITS = (
     # What the largest of our own statements need, and no more; "Defense Against The Dark Arts" of sqlite.org.
@@ -189,7 +197,8 @@ def judge(path: Path, manifest: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Return {"steps": [{name, ok, detail, took_ms}], "vault": row, "secrets": rows}; sealed bytes in hex.
 
     manifest: what the database is held against; of it schema, counts, rows and audit are read. Stops at the first step
-    that fails, for what comes after would read what is known to be unsound; an audit log that was tampered with is not.
+    that fails, for what comes after would read what is known to be unsound; an audit log that was tampered with is not,
+    nor are bytes that are no text.
     """
     clock = SystemClock()
     steps: list[dict[str, Any]] = []
@@ -198,6 +207,7 @@ def judge(path: Path, manifest: dict[str, Any], tell: Tell) -> dict[str, Any]:
         for name, work in (
             ("schema", partial(_schema_step, connection, manifest)),
             ("integrity", partial(_integrity, connection, path)),
+            ("text", partial(_text, connection, manifest)),
             ("counts", partial(_counts, connection, manifest)),
             ("audit", partial(_audit, connection, manifest, tell)),
             ("vault", partial(_sealed, connection, manifest, sealed)),
@@ -207,13 +217,11 @@ def judge(path: Path, manifest: dict[str, Any], tell: Tell) -> dict[str, Any]:
             ok = True
             try:
                 detail = work()
-            except Unsound as error:
-                detail, ok = str(error), False
-            except (sqlite3.Error, UnicodeDecodeError) as error:
-                detail, ok = _line(error), False
+            except (Unsound, sqlite3.Error, UnicodeDecodeError) as error:
+                detail, ok = _line(error), False  # it may quote what the stranger wrote
             took_ms = clock.monotonic_ms() - began_ms
             steps.append({"name": name, "ok": ok, "detail": detail, "took_ms": took_ms})
-            if not ok and name != "audit":
+            if not ok and name not in _GOES_ON:
                 break
     return {"steps": steps, **sealed}
 
@@ -240,21 +248,22 @@ def _integrity(connection: sqlite3.Connection, path: Path) -> str:
     strays = connection.execute("PRAGMA foreign_key_check").fetchmany(_PROBLEMS_SHOWN)
     if strays:
         raise Unsound(f"foreign_key_check: rows of {', '.join(sorted({str(row[0]) for row in strays}))} lack another")
-    for table in sorted(_tables(connection.execute("PRAGMA user_version").fetchone()[0])):
-        _read_through(connection, table)
-    return "integrity_check and foreign_key_check found nothing, and every text is one"
+    return "integrity_check and foreign_key_check found nothing"
 
 
-def _read_through(connection: sqlite3.Connection, table: str) -> None:
-    """Read a whole table: SQLite takes any bytes for text, and who reads them later would fail at each of them."""
-    if table.startswith("search"):
-        return  # it is made anew
-    try:
-        for _ in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - one of our names
-            pass
-    except (sqlite3.OperationalError, UnicodeDecodeError) as error:
-        # Not in the words of the error, which show what stands there.
-        raise Unsound(f"{table} holds what is no text in UTF-8, or cannot be read") from error
+def _text(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:
+    """Read every text: SQLite takes any bytes for one, and who reads them later would fail at each of them."""
+    with closing(migrate.blueprint(manifest["schema"])) as ours:
+        texts = [(table, name) for table, name in ours.execute(_TEXTS) if not table.startswith("search")]
+    for table in sorted({table for table, _name in texts}):
+        columns = ", ".join(f'"{name}"' for of, name in texts if of == table)
+        try:
+            for _ in connection.execute(f'SELECT {columns} FROM "{table}"'):  # noqa: S608 - our own names
+                pass
+        except (sqlite3.OperationalError, UnicodeDecodeError) as error:
+            # Not in the words of the error, which show what stands there.
+            raise Unsound(f"{table} holds what is no text in UTF-8, or cannot be read") from error
+    return "every text is one"
 
 
 def _counts(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def left_behind(box: Box) -> list[str]:
     return [path.name for path in box.directory.iterdir() if path.name.startswith("drill-")]
 
 
-WHOLE = ["sums", "schema", "integrity", "counts", "audit", "vault", "secrets", "signature"]
+WHOLE = ["sums", "schema", "integrity", "text", "counts", "audit", "vault", "secrets", "signature"]
 
 
 def test_a_sound_backup_is_proven_and_nothing_is_left_behind(box: Box) -> None:
