@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.errors import ChronosError, NotPossible
 from engine.operations import checkpointing, restoring, settingback, vault
@@ -24,9 +23,7 @@ from engine.operations.staging import Prepared, paths_of, prepared, tell
 from engine.rules.backups import Kind
 from engine.rules.carrying import Relation
 from engine.store import audit
-
-if TYPE_CHECKING:
-    import sqlite3
+from engine.store.carrying import Connection
 
 _STILL_HOLDS = ("vault", "vault_lock", "configwatch.taken")
 """What a process knows that a restore does not change: each is held against what is stored before it is used."""
@@ -113,7 +110,7 @@ def _swap(context: Context, ready: Prepared, known: Here, safety: str | None) ->
     began_ms = context.clock.monotonic_ms()
     now_ms = context.clock.now_ms()
 
-    def work(writer: sqlite3.Connection) -> Outcome:
+    def work(writer: Connection) -> Outcome:
         with ExitStack() as stack:
             with staged.beside(context.database.path):
                 here = begin(ready, known)

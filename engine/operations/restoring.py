@@ -25,7 +25,11 @@ from engine.operations.staging import Prepared, paths_of, prepared, tell, withou
 from engine.rules import carrying
 from engine.rules.backups import CONFIG
 from engine.rules.carrying import Relation, tag
+from engine.store import audit
 from engine.store.carrying import Figures, Staged
+
+_OURS = frozenset({"backup.created", "audit.checkpoint", "audit.key_created"})
+"""What a restore itself has written into today's log before the swap."""
 
 MOST_HELD = 1_000
 """How many held messages are named; the tag finds all of them."""
@@ -127,9 +131,8 @@ def plan_without(
 
 
 class Here(NamedTuple):
-    """Today's history as it was found. fork: the last entry that both logs have. head, pruned: of today's log.
-
-    keys: what becomes of API keys.
+    """Today's history as it was found. log: its end. fork: what stands behind this entry is not in the restored log and
+    goes into a file. keys: what becomes of API keys.
     """
 
     how: Relation
@@ -146,11 +149,20 @@ def begin(ready: Prepared, known: Here | None = None) -> Here:
 
     Raises NotPossible where it became another one meanwhile.
     """
-    how, log = ready.staged.relation()
+    staged = ready.staged
+    how, log = staged.relation()
     if known is not None and known.how != how:
-        raise NotPossible("something happened here meanwhile that changes the plan; nothing was changed, try again")
-    fork = ready.staged.fork(log) if how == Relation.FORKED else 0
-    return Here(how, log, fork, known.keys if known is not None else _keys(ready.staged))
+        # A log that was only behind is so no longer once the safety backup is recorded in it.
+        since = {
+            audit.fields_of(body.decode(errors="replace")).get("action") for _, body, _ in staged.entries(known.fork)
+        }
+        if known.how != Relation.BEHIND or not since <= _OURS:
+            raise NotPossible("something happened here meanwhile that changes the plan; nothing was changed, try again")
+        return known._replace(log=log)
+    fork = log.head
+    if how in {Relation.FORKED, Relation.FOREIGN}:
+        fork = staged.fork(log) if how == Relation.FORKED else 0
+    return Here(how, log, fork, known.keys if known is not None else _keys(staged))
 
 
 def _keys(staged: Staged) -> tuple[KeyChange, ...]:
@@ -241,7 +253,9 @@ def _take_vault(context: Context, ready: Prepared, how: Relation) -> tuple[Secre
     if here.row is None and backup.row is None:
         return ()
     chosen = revaulting.choose(context, how, here, backup)
-    ready.staged.put_vault(chosen.secrets, todays=chosen.todays)
+    if chosen.warning:
+        ready.warnings.append(chosen.warning)
+    ready.staged.put_vault(chosen.secrets, todays=chosen.todays, todays_key=chosen.todays_key)
     return chosen.changes
 
 

@@ -19,6 +19,8 @@ from engine.store.tx import Tx
 from engine.store.vault import SecretRow, VaultRow
 
 _SET, _DELETED = "secret.set", "secret.deleted"
+_LOG_OF_BACKUP = frozenset({Relation.FORKED, Relation.FOREIGN, Relation.BEHIND, Relation.EMPTY})
+"""Where the restored audit log is the backup's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +40,60 @@ class Side(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """todays: today's vault stays, else it is the backup's."""
+    """todays: today's vault stays, else it is the backup's. todays_key: so does the key that signs the audit log.
+
+    warning: in words; "" where all is as it should be.
+    """
 
     todays: bool
+    todays_key: bool
     secrets: list[SecretRow]
     changes: tuple[SecretChange, ...]
+    warning: str = ""
 
 
 def choose(context: Context, how: Relation, here: Side, backup: Side) -> Choice:
-    """Decide. A name that only the backup has comes back where it can be sealed under the vault that stays."""
+    """Decide. A name that only the backup has comes back where it can be sealed under the vault that stays.
+
+    The key that signs the audit log goes with the log: its checkpoints must fit.
+    """
     todays = _todays(how, here, backup)
     stays = here if todays else backup
     newer, older = (backup, here) if how == Relation.BEHIND else (here, backup)
     if stays is not here and how in {Relation.FOREIGN, Relation.EMPTY}:
         newer, older = backup, Side(None, [])
-    secrets, changes = [], []
     first = {one.name: one for one in newer.secrets}
     second = {one.name: one for one in older.secrets}
-    known = {one.name for one in here.secrets}
-    for name in sorted({**second, **first}):
+    secrets: list[SecretRow] = []
+    changes: list[SecretChange] = []
+    for name in sorted({*second, *first} - {vault.SIGNING_KEY}):
         side, row = (newer, first[name]) if name in first else (older, second[name])
         fitting = _fitting(context, row, side, stays)
         if fitting is not None:
             secrets.append(fitting)
-        if name.startswith("."):
-            continue
         if fitting is None:
             changes.append(SecretChange(name, "not brought back: it is sealed under a key that is not at hand"))
-        elif name not in known:
+        elif all(one.name != name for one in here.secrets):
             changes.append(SecretChange(name, "comes back"))
         elif name in first and name in second and _apart(first[name], second[name]):
             word = "is set to its newer value" if newer is backup else "was changed since: keeps its value of today"
             changes.append(SecretChange(name, word))
-    return Choice(todays, secrets, tuple(changes))
+    key, todays_key = _signing_key(context, how, here, backup, stays)
+    warning = ""
+    if todays_key and how in _LOG_OF_BACKUP and any(one.name == vault.SIGNING_KEY for one in backup.secrets):
+        warning = "the backup's log is signed with a key that cannot be had here: 'chronos audit verify --key' names it"
+    return Choice(todays, todays_key, secrets + key, tuple(changes), warning)
+
+
+def _signing_key(
+    context: Context, how: Relation, here: Side, backup: Side, stays: Side
+) -> tuple[list[SecretRow], bool]:
+    """Return the key that signs the audit log as it has to lie there, and whether it is today's."""
+    for side in (backup, here) if how in _LOG_OF_BACKUP else (here, backup):
+        for row in side.secrets:
+            if row.name == vault.SIGNING_KEY and (fitting := _fitting(context, row, side, stays)) is not None:
+                return [fitting], side is here
+    return [], stays is here
 
 
 def _apart(one: SecretRow, other: SecretRow) -> bool:

@@ -39,7 +39,7 @@ def fork_exported(context: Context, ready: Prepared, here: Here, now_ms: int) ->
     """Write today's entries that the backup's log does not go on from into a file, and give what the restore's entry
     says of it. The file is gone again where the restore then fails.
     """
-    if here.how not in {Relation.FORKED, Relation.FOREIGN} or here.log.head == here.fork:
+    if here.how == Relation.CONTINUES or here.log.head == here.fork:
         yield {}
         return
     folder = paths_of(context).data_dir / FOLDER

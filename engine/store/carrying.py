@@ -21,6 +21,9 @@ from engine.store.queries import Queries
 from engine.store.tx import Tx
 from engine.store.vault import SecretRow, VaultRow
 
+Connection = sqlite3.Connection
+"""What `copy_into` writes to: the writing connection of today's database."""
+
 _PARTS_OF_MESSAGES = ("bodies", "attachments", "tags", "attempts")
 _IDENTITY = {
     "backups": ("folder", "name"),
@@ -36,7 +39,7 @@ _PARTS = {"backup_copies": ("backup_id", "backups", "destination"), "bulk_items"
 """The column that names the whole, the wholes' table, and what tells the parts of one apart."""
 
 _LOG_WORDS = ("audit_pruned_seq", "database_id", "search_indexed_id")
-_VAULT_WORDS = ("audit_public_key", "vault_pending")
+_PUBLIC_KEY, _PENDING = "audit_public_key", "vault_pending"
 _NOW_NEWER = frozenset({Relation.CONTINUES, Relation.FORKED, Relation.FOREIGN})
 
 
@@ -251,7 +254,7 @@ class Staged:
             names = {"table": table, **_compared(self._columns(table))}
             tx.search(tx.text("carrying.take_newer").format(**names), {})
         if how != Relation.FOREIGN:
-            tx.run("carrying.take_other_meta", {"own": json.dumps([*_LOG_WORDS, *_VAULT_WORDS])})
+            tx.run("carrying.take_other_meta", {"own": json.dumps([*_LOG_WORDS, _PUBLIC_KEY, _PENDING])})
 
     def _add_today(self) -> None:
         """The backup is the newer one: today's rows only where it has none."""
@@ -278,13 +281,14 @@ class Staged:
             SecretRow(*one) for one in self.tx.rows("carrying.live_secrets")
         ]
 
-    def put_vault(self, secrets: list[SecretRow], *, todays: bool) -> None:
-        """Have these secrets, under today's vault or the backup's."""
+    def put_vault(self, secrets: list[SecretRow], *, todays: bool, todays_key: bool) -> None:
+        """Have these secrets, under today's vault or the backup's. todays_key: so is the log's public key."""
         tx = self.tx
         if todays:
             tx.run("carrying.drop_vault")
             tx.run("carrying.take_vault")
-            for key in _VAULT_WORDS:
+        for key, take in ((_PUBLIC_KEY, todays_key), (_PENDING, todays)):
+            if take:
                 tx.run("carrying.drop_meta", {"key": key})
                 tx.run("carrying.take_meta", {"key": key})
         tx.run("carrying.drop_secrets")
@@ -330,7 +334,7 @@ class Staged:
         if found != "ok":
             raise DatabaseUnusable(f"{self.path}: the copy is not sound ({found:.200}); nothing was changed")
 
-    def copy_into(self, writer: sqlite3.Connection) -> None:
+    def copy_into(self, writer: Connection) -> None:
         """Put every page in the place of today's, in one transaction of SQLite's: all of it or nothing."""
         self._connection.backup(writer)
 

