@@ -99,7 +99,7 @@ BOXES = (
         frozenset({bridge.Topic.BACKUPS}),
         lambda engine, _minutes: engine.backup_standing(),
         backups.items,
-        least=3,
+        least=2,
     ),
     Box(
         "audit",

@@ -12,7 +12,7 @@ _WORDS = {"proven": ("proven", ""), "unproven": ("! not proven", "warning"), "fa
 
 
 def items(found: bridge.BackupStanding, now_ms: int, cells: int) -> Items:
-    """Return what there is to go back to; Enter leads to the panel."""
+    """Return what there is to go back to, beside each other where there is room; Enter leads to the panel."""
     if not found.count and not found.under_way:
         none = (Span("No backup yet. ", "dim"), Span("4", "accent"), Span(" b", "accent"), Span(" makes one.", "dim"))
         return (_item(none, "none", cells), _next(found, now_ms, cells))
@@ -42,4 +42,4 @@ def _next(found: bridge.BackupStanding, now_ms: int, cells: int) -> Item:
 
 
 def _item(line: Line, key: str, cells: int) -> Item:
-    return Item(cut(line, cells - 2), key, panel=_PANEL)
+    return Item(cut(line, cells - 2), key, beside=key != "running", panel=_PANEL)

@@ -10,7 +10,7 @@ from chronos_tui.commands import planning
 from chronos_tui.commands.output import Painted
 from chronos_tui.views import times
 from chronos_tui.views.acts import Preview
-from chronos_tui.views.spans import Document, Line, Span
+from chronos_tui.views.spans import Document, Line, Span, line_text
 
 _LONGEST = 2_000
 
@@ -102,10 +102,12 @@ def question(found: bridge.RestorePlan, instance: str, *, with_configuration: bo
 
 def result(done: Mapping[str, Any]) -> Document:
     """Return what a restore did, and everything that it holds."""
-    waiting = held_by(done)
-    summary = tuple(line for line in _spans(planning.done_lines({**done, "held": []})))
-    total = done.get("held_total", len(waiting))
-    return (*summary, (), *held(waiting, total if isinstance(total, int) else len(waiting)))
+    waiting, total = held_by(done), done.get("held_total", 0)
+    number = total if isinstance(total, int) else len(waiting)
+    summary = _spans(planning.done_lines({**done, "held": []}))
+    # The command lists some of them there; here all that are known follow.
+    told = tuple(line for line in summary if line_text(line).strip() != f"and {number} more")
+    return (*told, (), *held(waiting, number))
 
 
 def outbox_place(done: Mapping[str, Any]) -> str:

@@ -60,6 +60,7 @@ def test_everything_is_seen_at_one_look(tmp_path: Path, size: tuple[int, int]) -
             for part in (
                 "─ Outbox ─", "✗ 1 dead", "! 1 uncertain", "✓ 1 delivered", "delivered      1 ", "failed         2 ",
                 "─ Targets ─", "✗ hook", "disabled: 410 gone", "─ Holds ─", "⏸ channel other", "30 min left",
+                "─ Backups ─", "No backup yet. 4 b makes one.",
                 "─ Audit ─", "hold.started", "─ Engine ─", "heartbeat ok", "database answers",
             ):  # fmt: skip
                 assert part in text, part
@@ -88,6 +89,7 @@ def test_tab_goes_from_box_to_box_and_back(tmp_path: Path) -> None:
         "audit": ["hold.started"],
         "targets": ["hook"],
         "holds": ["channel other"],
+        "backups": ["No backup yet"],
         "engine": ["Engine"],
     }
 
@@ -106,6 +108,7 @@ def test_tab_goes_from_box_to_box_and_back(tmp_path: Path) -> None:
                 "audit",
                 "targets",
                 "holds",
+                "backups",
                 "engine",
                 "outbox",
             ]  # as they stand beside each other
@@ -130,7 +133,7 @@ def test_the_cursor_moves_over_the_items_of_a_box(tmp_path: Path) -> None:
             await rig.press("g")
             assert under(rig, "audit") == "14"
             await rig.press("ctrl+d", "pagedown")
-            assert under(rig, "audit") == "10"
+            assert under(rig, "audit") == "12"
             await rig.press("ctrl+u", "pageup", "end", "home")
             assert under(rig, "audit") == "14"
 

@@ -77,7 +77,7 @@ def test_every_key_of_the_shell_is_offered_where_nothing_is_in_its_way(tmp_path:
     async def test(rig: Rig) -> None:
         shell = {one for one in rig.app.commands if one.startswith("shell.")}
         assert shell <= set(bound(rig).values())
-        assert {"4", "9"}.isdisjoint(bound(rig))  # there are no such panels
+        assert {"5", "9"}.isdisjoint(bound(rig))  # there are no such panels
 
     cockpit(tmp_path, test, panel="overview")
 

@@ -391,6 +391,26 @@ def test_the_words_of_the_audit_log_sign_and_send_its_head(tmp_path: Path) -> No
     cockpit(tmp_path, test)
 
 
+def test_the_words_of_backups_make_drill_and_restore_one(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await say(rig, "backups")
+        assert rig.app.present is not None
+        assert rig.app.present.ID == "backups"
+        await say(rig, "audit")
+        await say(rig, "restore")
+        assert "restore what? name it" in footer(rig)
+        await say(rig, "drill nothing.zip")
+        await rig.until(lambda: "nothing.zip" in footer(rig))
+        await say(rig, "restore nothing.zip")
+        await rig.until(lambda: isinstance(rig.app.screen, Reading))
+        await rig.press("escape")
+        await say(rig, "backup")
+        await rig.until(lambda: [one.kind for one in rig.engine.commands()] == ["backup"])
+        assert "nothing is taken here" in rig.app.line.check("backup now")
+
+    cockpit(tmp_path, test)
+
+
 def test_every_word_was_tried_by_the_tests_above(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         source = Path(__file__).read_text()

@@ -7,6 +7,7 @@ cursor 0-9     cells on another ground than the screen's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
@@ -32,6 +33,7 @@ _LETTERS = {
     "background": "_",
 }
 _GROUNDS = {"background": "", "panel": "panel", "cursor": "cursor", "foreground": "text cursor"}
+_ROOM = re.compile(r" · [0-9.]+ [KMGT]?i?B free( |$)")
 _CLOSE = 2
 """Textual takes a theme's colours through HSL and back: a step or two in a channel is the same colour."""
 
@@ -49,7 +51,7 @@ def picture(app: Cockpit) -> str:
     texts = ["".join(segment.text for segment in row) for row in rows]
     cells = [list(_cells(row, names)) for row in rows]
     for y, text in enumerate(texts):
-        texts[y], cells[y] = _without_version(text, cells[y])
+        texts[y], cells[y] = _without_room(*_without_version(text, cells[y]))
     roles = ["".join(cell.role for cell in row) for row in cells]
     return "\n".join([*_framed(texts), "", *_framed(roles), "", *_grounds(cells)]) + "\n"
 
@@ -65,6 +67,14 @@ def _without_version(text: str, cells: list[_Cell]) -> tuple[str, list[_Cell]]:
         f"{text[:first]}V{text[last:]}{' ' * gone}",
         [*cells[: first + 1], *cells[last:], *[_Cell(" ", cells[-1].ground)] * gone],
     )
+
+
+def _without_room(text: str, cells: list[_Cell]) -> tuple[str, list[_Cell]]:
+    """Leave out how much room there is and where, which is another one on every machine; nothing stands behind it."""
+    if (found := _ROOM.search(text)) is None:
+        return text, cells
+    at = found.start()
+    return text[:at] + " " * (len(text) - at), [*cells[:at], *[_Cell(" ", "")] * (len(cells) - at)]
 
 
 def _framed(lines: list[str]) -> list[str]:

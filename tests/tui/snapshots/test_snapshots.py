@@ -15,10 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.operations import holding
+from engine.operations import commanding, holding
+from engine.store import backups as ledger
+from engine.store import commands
+from engine.store.tx import Tx
 from tests.support import Box
 from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed, troubled
+from tests.tui.screens.test_backups import row, three
 from tests.tui.snapshots.drawing import picture
+from tests.tui.views.test_backups import MANIFEST
+from tests.tui.views.test_restoring import DONE
 
 FOLDER = Path(__file__).parent / "screens"
 DRAW_ANEW = bool(os.environ.get("CHRONOS_TESTS_DRAW_ANEW"))
@@ -36,6 +42,38 @@ def paused(box: Box) -> dict[str, int]:
     holding.pause(box.context, "channel:other", for_ms=30 * MINUTE_MS, reason="the server moves")
     holding.pause(box.context, "target:hook", for_ms=180 * MINUTE_MS)
     box.clock.advance_ms(10 * MINUTE_MS)
+    return ids
+
+
+def running(box: Box) -> dict[str, int]:
+    """Three backups, and one that somebody is making."""
+    ids = three(box)
+    asked = commanding.ask(box.context, "backup", {})
+    now_ms = box.clock.now_ms()
+    box.database.write(lambda tx: commands.take(tx, now_ms, asked.id, 1))
+    box.database.write(lambda tx: commands.progress(tx, asked.id, "packing the database", 45, 100))
+    return ids
+
+
+def restored(box: Box) -> dict[str, int]:
+    """Three backups, and a restore that has ended."""
+    ids = three(box)
+    asked = commanding.ask(box.context, "restore", {})
+    now_ms = box.clock.now_ms()
+
+    def work(tx: Tx) -> None:
+        commands.take(tx, now_ms, asked.id, 1)
+        commands.finish(tx, now_ms, asked.id, state="done", result=DONE, error="", exit_code=0)
+
+    box.database.write(work)
+    return ids
+
+
+def elsewhere(box: Box) -> dict[str, int]:
+    """A backup in a folder that is not there any more."""
+    ids, at_ms = seed(box), box.clock.now_ms() - 26 * 60 * MINUTE_MS
+    entry = row(at_ms, Path("/media/usb"), manifest=MANIFEST, encrypted=True, archive_sha256="cd" * 32)
+    box.database.write(lambda tx: ledger.insert(tx, entry))
     return ids
 
 
@@ -70,6 +108,12 @@ CASES = {
     "security-keys": Case("security", ("tab", "j"), fill=troubled),
     "security-new-key": Case("security", ("tab", "n", "=n9n", "tab", "tab", "=ho"), fill=troubled),
     "security-revoke": Case("security", ("tab", "X", "=n8n"), fill=troubled),
+    "backups": Case("backups", ("j",), fill=three),
+    "backups-empty": Case("backups", fill=nothing),
+    "backups-one": Case("backups", ("enter",), fill=elsewhere),
+    "backups-running": Case("backups", fill=running),
+    "backups-read-only": Case("backups", fill=running, read_only=True),
+    "backups-restored": Case("backups", ("o",), fill=restored),
     "bulk": Case("outbox", ("space", "space", "space", "x")),
     "compose": Case("outbox", ("n", "=nobody", "tab", "=Maintenance tonight")),
     "help": Case("outbox", ("question_mark",)),
