@@ -231,6 +231,17 @@ def test_a_database_that_was_tampered_with_alive_gives_backups_that_are_kept_and
     assert steps(found)["signature"] is True
 
 
+def test_a_text_that_is_none_does_not_end_backups_either(box: Box) -> None:
+    with closing(sqlite3.connect(box.database.path)) as live:
+        live.execute("UPDATE bodies SET text = CAST(x'66ff80' AS TEXT)")
+        live.commit()
+
+    found = drilling.drill_archive(box.context, make_archive(box.context))
+
+    assert (found.ok, found.proof, steps(found)["text"]) == (False, Proof.UNPROVEN, False)
+    assert steps(found)["signature"] is True
+
+
 # The vault in it
 
 
@@ -247,6 +258,14 @@ def test_every_secret_is_opened(sealed: Box) -> None:
 
     assert found.proof is Proof.PROVEN, found.why
     assert {step.name: step.detail for step in found.steps}["secrets"] == "2 of 2 open"
+
+
+def test_a_passphrase_that_was_typed_once_is_not_asked_for_again(box: Box) -> None:
+    """The cockpit opened the vault; nothing provides the passphrase a second time."""
+    rotating.create(box.context, Provider.PASSPHRASE, passphrase="correct horse battery staple")
+    secrets.set_secret(box.context, "smtp", "value")
+
+    assert drilling.drill(box.context, make_archive(box.context)).proof is Proof.PROVEN
 
 
 def test_without_the_root_key_it_is_unproven_and_with_the_kit_it_is_proven(sealed: Box) -> None:
