@@ -175,28 +175,29 @@ def follow(
 ) -> Mapping[str, Any]:
     """Wait until an act has ended; return its result. alive: whether anybody delivers.
 
-    Where `told` raises, the act is asked to end and the exception goes on. Raises what the act raised, TryAgain when
-    nobody took it in time or whoever did it is gone, Stopped when it was cancelled.
+    Where `told` raises, or the wait is interrupted, the act is asked to end and the exception goes on. Raises what the
+    act raised, TryAgain when nobody took it in time or whoever did it is gone, Stopped when it was cancelled.
     """
     silent = 0
     while True:
         command = get(context, number)
         if command.ended:
             return _outcome(command)
-        if told is not None and command.state == "running":
-            try:
-                told(command.stage, command.done, command.total)
-            except BaseException:
-                cancel(context, number)
-                raise
         silent = 0 if alive() else silent + 1
         too_late = command.state == "waiting" and context.clock.now_ms() >= command.expires_ms
         if too_late or silent * LOOK_S > _PATIENCE_S:
             _bury(context, command)
-        else:
+            continue
+        try:
+            if told is not None:
+                told(command.stage or _WAITING, command.done, command.total)
             pause(LOOK_S)
+        except BaseException:
+            cancel(context, number)
+            raise
 
 
+_WAITING = "waiting for the engine"
 _PATIENCE_S = 3.0
 """How long nobody may deliver before an act is taken for lost: an owner that is restarted settles its rows itself."""
 

@@ -131,6 +131,25 @@ def test_whoever_waits_stops_it_by_raising(engine: Engine) -> None:
     assert commanding.get(engine.context, asked.id).cancel_requested
 
 
+def test_one_that_waits_is_told_of_and_stopped_by_an_interrupt(engine: Engine) -> None:
+    asked = commanding.ask(engine.context, "count", {"upto": 1})
+    told: list[str] = []
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        commanding.follow(
+            engine.context,
+            asked.id,
+            alive=lambda: True,
+            told=lambda stage, _done, _total: told.append(stage),
+            pause=interrupted,
+        )
+    assert told == ["waiting for the engine"]
+    assert commanding.get(engine.context, asked.id).state == "cancelled"
+
+
 def test_nobody_takes_it_in_time(engine: Engine) -> None:
     asked = commanding.ask(engine.context, "count", {"upto": 1}, within_ms=0)
     with pytest.raises(TryAgain, match="did not take it in time"):
