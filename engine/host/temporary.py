@@ -7,6 +7,7 @@ name would be another process's one day.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -17,6 +18,7 @@ from engine.errors import ChronosError, NotPossible, StorageFull
 from engine.host.files import NO_SPACE, sync_dir
 
 _NAME = re.compile(r"\.chronos-.+\.[0-9]{1,10}(\.[a-z]{1,8})?\.tmp")
+_TRIES = 8
 _COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite lays beside a database."""
 
@@ -29,27 +31,53 @@ def temporary(folder: Path, name: str, what: str = "") -> Iterator[Path]:
     """
     path = folder / f".{name}.{os.getpid()}{'.' + what if what else ''}.tmp"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = _made(path)
     except OSError as error:
         raise cannot_write(folder, error) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield path
     finally:
         _remove(path)
         os.close(descriptor)
 
 
+def _made(path: Path) -> int:
+    """Return the descriptor that holds the lock on a new file."""
+    for _try in range(_TRIES):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        # Somebody who sweeps may take the lock between the two calls; then the file is gone, or about to be.
+        if _free(descriptor) and path.exists():
+            return descriptor
+        os.close(descriptor)
+        _remove(path)
+    raise OSError(errno.EBUSY, "others remove it again and again")
+
+
+def _free(descriptor: int) -> bool:
+    """Take the lock on a file, unless somebody has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def sweep(folder: Path) -> int:
-    """Remove the temporary files whose process is dead; return how many. Not while one is being made."""
+    """Remove the temporary files whose process is dead; return how many."""
     swept = 0
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
         if _NAME.fullmatch(path.name) is None:
             continue
-        with contextlib.suppress(OSError), locked(path) as free:
-            if free:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue  # gone meanwhile, or no file of ours
+        try:
+            if _free(descriptor):
                 _remove(path)
                 swept += 1
+        finally:
+            os.close(descriptor)
     return swept
 
 
@@ -61,12 +89,7 @@ def locked(path: Path) -> Iterator[bool]:
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield _free(descriptor)
     finally:
         os.close(descriptor)
 

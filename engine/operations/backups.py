@@ -238,16 +238,10 @@ def _looked_at(file: Path) -> Backup:
 
 
 def sweep(context: Context) -> int:
-    """Remove the temporary files of backups whose process is dead; return how many. For an engine that starts.
-
-    Does nothing while a backup is made.
-    """
-    try:
-        where = folder(context)
-        with alone(context):
-            return temporary.sweep(where)
-    except NotPossible:
+    """Remove the temporary files of backups whose process is dead; return how many. For an engine that starts."""
+    if context.machine.paths is None:
         return 0
+    return temporary.sweep(folder(context))
 
 
 @contextlib.contextmanager

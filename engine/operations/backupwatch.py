@@ -162,15 +162,15 @@ def _gone(tx: Tx, changed: list[tuple[int, int | None]]) -> None:
 
 
 def sweep_scratch(context: Context) -> int:
-    """Remove the scratch directories of drills and restores that were killed; return how many."""
+    """Remove what backups, drills and restores left that were killed; return how many files and directories."""
     from engine.host import scratch
-    from engine.operations import drilling, staging
+    from engine.operations import backups, drilling, staging
 
     paths = context.machine.paths
     if paths is None:
         return 0
     places = ((paths.data_dir, drilling.SCRATCH), (paths.database.parent, staging.SCRATCH))
-    return sum(scratch.sweep(folder, prefix) for folder, prefix in places)
+    return backups.sweep(context) + sum(scratch.sweep(folder, prefix) for folder, prefix in places)
 
 
 def verify_old(context: Context, report: Report | None = None) -> str | None:
