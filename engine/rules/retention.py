@@ -11,10 +11,6 @@ from engine.rules.backups import Kind
 SAFETY_MS = 7 * 86_400_000
 """How long what was saved before a restore is kept at least: a restore that was wrong shows within a week."""
 
-ON_DEMAND_MS = 86_400_000
-"""How long one that somebody asked for is kept at least: what it was made before may go wrong within a day, and the
-next scheduled one of the same hour must not take it away."""
-
 
 class Item(NamedTuple):
     """One backup. at_ms: Unix time in ms of what it holds. proven: its last drill restored it."""
@@ -64,7 +60,7 @@ def decide(items: Iterable[Item], keep: Keep, now_ms: int, zone: tzinfo) -> list
 
     Always kept: the newest proven one; what is dated ahead of now, which fills no slot either; files that lay in the
     folder and were not made here (kind found), which fill none; what was saved before a restore for SAFETY_MS, which
-    fills none; what was made on demand for ON_DEMAND_MS.
+    fills none.
     """
     ordered = sorted(items, key=lambda one: (one.at_ms, one.name), reverse=True)
     past = [one for one in ordered if one.at_ms <= now_ms and one.kind != Kind.FOUND]
@@ -86,8 +82,6 @@ def _always(one: Item, now_ms: int, keep: Keep, *, newest: bool) -> list[str]:
     reasons = ["the newest proven one"] if newest else []
     if one.kind == Kind.SAFETY and now_ms - one.at_ms < SAFETY_MS:
         reasons.append("saved before a restore, less than 7 days ago")
-    if one.kind == Kind.MANUAL and now_ms - one.at_ms < ON_DEMAND_MS:
-        reasons.append("made on demand, less than a day ago")
     if now_ms - one.at_ms < keep.within_ms:
         reasons.append("younger than backup.keep.within")
     return reasons

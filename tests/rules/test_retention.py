@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.rules.backups import Kind
-from engine.rules.retention import ON_DEMAND_MS, SAFETY_MS, Item, Keep, decide
+from engine.rules.retention import SAFETY_MS, Item, Keep, decide
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -84,13 +84,6 @@ def test_what_was_saved_before_a_restore_is_kept_for_a_week(items: list[Item], k
 
 
 @given(ITEMS, KEEPS)
-def test_what_somebody_asked_for_is_kept_for_a_day(items: list[Item], keep: Keep) -> None:
-    young = {one for one in items if one.kind == Kind.MANUAL and NOW_MS - one.at_ms < ON_DEMAND_MS}
-
-    assert young <= set(_kept(items, keep))
-
-
-@given(ITEMS, KEEPS)
 def test_an_unproven_one_never_costs_a_proven_one_its_place(items: list[Item], keep: Keep) -> None:
     proven = [one for one in items if one.proven]
 
@@ -107,7 +100,7 @@ def test_pruning_twice_removes_nothing_more(items: list[Item], keep: Keep) -> No
 @given(ITEMS, KEEPS, st.integers(0, 4000 * DAY_MS))
 def test_a_clock_that_runs_ahead_costs_no_slot(items: list[Item], keep: Keep, jump_ms: int) -> None:
     """By number and not by age: with the same backups, later is not fewer, but for what is kept by its age."""
-    past = [one for one in items if one.at_ms <= NOW_MS and one.kind not in {Kind.SAFETY, Kind.MANUAL}]
+    past = [one for one in items if one.at_ms <= NOW_MS and one.kind != Kind.SAFETY]
     without_age = keep._replace(within_ms=0)
 
     assert _kept(past, without_age, NOW_MS + jump_ms) == _kept(past, without_age)
@@ -115,7 +108,7 @@ def test_a_clock_that_runs_ahead_costs_no_slot(items: list[Item], keep: Keep, ju
 
 @given(ITEMS, KEEPS)
 def test_no_more_are_kept_than_twice_the_slots_and_what_is_always_kept(items: list[Item], keep: Keep) -> None:
-    slots_alone = [one for one in items if one.kind == Kind.SCHEDULED and one.at_ms <= NOW_MS]
+    slots_alone = [one for one in items if one.kind in {Kind.SCHEDULED, Kind.MANUAL} and one.at_ms <= NOW_MS]
 
     assert len(_kept(slots_alone, keep._replace(within_ms=0))) <= 2 * sum(keep[:5]) + 1
 
