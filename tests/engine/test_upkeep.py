@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import NotPossible
+from engine.operations.commanding import Report
 from engine.operations.context import Context, Machine
-from engine.upkeep import Upkeep
+from engine.upkeep import Upkeep, chores, slow_chores
 from tests.support import PATIENCE_S, Box, EventLog, opened_box
 
 
@@ -82,3 +83,42 @@ def test_what_was_ended_begins_no_chore(box: Box) -> None:
     held.set()
     upkeep.stop(PATIENCE_S)
     assert not turns.acquire(blocking=False)
+
+
+def test_a_chore_that_takes_hours_holds_up_no_other_and_ends_with_the_engine(box: Box) -> None:
+    """A copy to another continent must not keep the next backup from being made, nor the engine from ending."""
+    log = EventLog()
+    box.context.machine = Machine(log=log)
+    turns, began, ended = threading.Semaphore(0), threading.Event(), threading.Event()
+    moved = threading.Event()
+
+    def quick(_context: Context) -> None:
+        turns.release()
+
+    def slow(_context: Context, report: Report) -> None:
+        began.set()
+        try:
+            while True:
+                report("copying", 0, 1)
+                moved.wait(0.01)
+        finally:
+            ended.set()
+
+    upkeep = Upkeep(box.context, ((5, quick),), ((5, slow),))
+    upkeep.start()
+    try:
+        assert began.wait(PATIENCE_S)
+        for _ in range(3):
+            assert turns.acquire(timeout=PATIENCE_S)
+            box.clock.advance_ms(5_000)
+        assert not ended.is_set()
+    finally:
+        upkeep.stop(PATIENCE_S)
+    assert ended.is_set()
+    assert log.names() == [], "ending is no trouble"
+
+
+def test_every_chore_has_a_name_of_its_own() -> None:
+    names = [chore.__name__ for _every_s, chore in (*chores(), *slow_chores())]
+
+    assert len(set(names)) == len(names)
