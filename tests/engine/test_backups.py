@@ -389,6 +389,17 @@ def test_what_was_written_and_does_not_read_back_is_never_listed(box: Box, drill
     assert left_over(box) == []
 
 
+def test_a_database_that_is_not_sound_itself_does_not_become_a_backup(box: Box) -> None:
+    """Every sum is right, for they were taken of what is wrong: the drill is what finds it."""
+    box.database.write(lambda tx: tx.search("UPDATE counts SET n = n + 7 WHERE name = 'queued'", {}))
+    with pytest.raises(ArchiveRefused, match=r"just written is not sound and was not kept: chronos-.*queued") as caught:
+        make(box)
+    assert ".tmp" not in str(caught.value)
+    assert backups.listing(box.context) == []
+    assert left_over(box) == []
+    assert recorded(box, "backup.failed")[0]["kind"] == "ArchiveRefused"
+
+
 KILLED = """
     import sys
     from pathlib import Path
