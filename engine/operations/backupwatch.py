@@ -35,6 +35,9 @@ COPY_EVERY_S = 15
 WITHIN_MS = 3_600_000
 """How long a scheduled backup may wait for what is done before it: another one, a restore."""
 
+COPY_LATE_MS = 6 * 3_600_000
+"""How long a place may be away before somebody is told: a night's maintenance of a file server is no incident."""
+
 _SUBJECT = "backups"
 
 
@@ -200,6 +203,7 @@ def watch_backups(context: Context) -> None:
     _stale(context)
     _failed(context)
     _unproven(context)
+    _behind(context)
     damaged = context.database.read(backupkeeping.damaged)
     found = {name: Finding(detail or "its last drill failed") for name, detail in damaged}
     reconcile(context, Kind.BACKUP_DAMAGED, found, "it was proven again, or is gone")
@@ -232,3 +236,13 @@ def _unproven(context: Context) -> None:
     if newest is not None and newest[1] == Proof.UNPROVEN.value and context.settings.backup["drill"]:
         found[_SUBJECT] = Finding(newest[2] or "nobody drilled it yet")
     reconcile(context, Kind.BACKUP_UNPROVEN, found, "the newest backup is proven")
+
+
+def _behind(context: Context) -> None:
+    now_ms, wanted = context.clock.now_ms(), context.settings.backup["copy_to"]
+    found = {
+        one.destination: Finding(one.detail or "it cannot be reached")
+        for one in context.database.read(backupkeeping.behind)
+        if one.destination in wanted and now_ms - one.since_ms > COPY_LATE_MS
+    }
+    reconcile(context, Kind.BACKUP_COPY_FAILED, found, "newer backups lie there, or the place is not wanted any more")

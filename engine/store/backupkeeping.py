@@ -62,6 +62,19 @@ def copy_states(tx: Tx) -> dict[str, int]:
     return dict(tx.rows("backupkeeping.copies"))
 
 
+class Behind(NamedTuple):
+    """A place that lacks backups. since_ms: when the oldest was taken that was tried in vain. detail: its last word."""
+
+    destination: str
+    since_ms: int
+    detail: str
+
+
+def behind(tx: Tx) -> list[Behind]:
+    """Return the places whose newest copy is older than a backup that was tried in vain."""
+    return [Behind(*row) for row in tx.rows("backupkeeping.behind")]
+
+
 def size_bytes(tx: Tx) -> int:
     """Return how many bytes the backups take that lie here."""
     return int(tx.value("backupkeeping.size"))

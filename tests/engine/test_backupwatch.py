@@ -342,6 +342,35 @@ def test_who_wants_no_drills_is_not_told_of_each_backup(box: Box) -> None:
     assert "backup.unproven" not in found_incidents(box, watch=True)
 
 
+def _copy(box: Box, number: int, **fields: object) -> None:
+    """Let a copy of a backup stand as somebody who copies leaves it."""
+    values = {"destination": "/mnt/nas", "attempts": 0, "detail": "", "copied_ms": None, **fields}
+
+    def work(tx: Any) -> None:
+        copies.enqueue(tx, number, ["/mnt/nas"], box.clock.now_ms())
+        sets = ", ".join(f"{name} = :{name}" for name in values)
+        tx._connection.execute(f"UPDATE backup_copies SET {sets} WHERE backup_id = {number}", values)
+
+    box.database.write(work)
+
+
+def test_a_place_that_stays_away_for_hours_is_an_incident_until_newer_backups_lie_there(box: Box) -> None:
+    configured(box, backup={"copy_to": ["/mnt/nas"]})
+    first = fake(box.context, box.clock.now_ms())
+    _copy(box, first, attempts=3, detail="not mounted")
+    assert found_incidents(box, watch=True) == {}, "it may be away for a while"
+
+    for _hour in range(7):  # however many newer ones are made meanwhile
+        box.clock.advance_ms(HOUR_MS)
+        _copy(box, fake(box.context, box.clock.now_ms()), attempts=1, detail="still not")
+    [incident] = found_incidents(box, watch=True)["backup.copy_failed"]
+    assert (incident.subject, incident.detail) == ("/mnt/nas", "not mounted")
+
+    box.clock.advance_ms(60_000)
+    _copy(box, fake(box.context, box.clock.now_ms()), state="copied", attempts=1, copied_ms=box.clock.now_ms())
+    assert found_incidents(box, watch=True) == {}
+
+
 # Health
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chronos_tui.commands import catalogue, parsing
-from engine.operations import configwatch, gate, guarding, refusals, tallying
+from engine.operations import backupwatch, configwatch, gate, guarding, refusals, tallying
 from engine.rules import playbook
 from engine.rules.incidents import SEVERITIES, Kind, Severity, worse
 from engine.rules.playbook import Page
@@ -70,6 +70,7 @@ def test_every_command_that_a_page_names_can_be_typed(page: Page, command: str) 
         (Kind.SIGNATURE_FAILURES, (tallying._INCIDENT_AFTER, tallying._INCIDENT_WITHIN_MS // 60_000)),
         (Kind.CLOCK_JUMP, (guarding.CLOCK_JUMP_MS // 1_000,)),
         (Kind.CONFIG_TAMPERED, (configwatch.UNNOTICED_MS // 60_000,)),
+        (Kind.BACKUP_COPY_FAILED, (backupwatch.COPY_LATE_MS // 3_600_000,)),
     ],
 )
 def test_a_rule_states_the_numbers_that_hold(kind: Kind, numbers: tuple[int, ...]) -> None:

@@ -133,8 +133,8 @@ PAGES = (
             "A place that is no more: take it out of backup.copy_to.",
         ),
         rule=(
-            "A copy was tried in vain for some hours, or was given up. Settled when the newest backup lies there and "
-            "reads back."
+            "A backup that is newer than every copy there was tried in vain and is older than 6 h. Looked at every "
+            "minute; settled when a newer one lies there and reads back."
         ),
         source="NIST SP 800-53, CP-6 (alternate storage site) and CP-9(3); own rule (copies are read back)",
     ),

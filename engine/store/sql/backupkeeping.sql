@@ -21,6 +21,15 @@ SELECT proof, count(*) FROM backups WHERE pruned_ms IS NULL AND gone_ms IS NULL 
 SELECT state, count(*) FROM backup_copies JOIN backups ON backups.id = backup_id
  WHERE pruned_ms IS NULL GROUP BY state;
 
+-- behind: of each place, the oldest backup that was tried in vain and is newer than what lies there.
+SELECT destination, min(taken_ms), backup_copies.detail
+  FROM backup_copies JOIN backups ON backups.id = backup_id
+ WHERE state <> 'copied' AND attempts > 0 AND pruned_ms IS NULL AND gone_ms IS NULL
+   AND taken_ms > coalesce((SELECT max(there.taken_ms)
+                              FROM backup_copies AS made JOIN backups AS there ON there.id = made.backup_id
+                             WHERE made.destination = backup_copies.destination AND made.state = 'copied'), 0)
+ GROUP BY destination;
+
 -- size: of all that lie here.
 SELECT coalesce(sum(size), 0) FROM backups WHERE pruned_ms IS NULL AND gone_ms IS NULL;
 
