@@ -11,7 +11,9 @@ import os
 import random
 import select
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from engine.engine import Engine
 from engine.errors import ChronosError, TryAgain
@@ -27,6 +29,8 @@ from engine.store.tx import Tx
 FIRST, SINCE = 240, 60
 """Messages put in before the backup that is restored, and after it."""
 PACE_S = 0.01
+_SWEPT_S = 15.0
+"""How long an engine may take after its start until nothing of a killed process is left."""
 _SECRETS = {f"name{n}": f"value {n} " * 20 for n in range(3)}
 
 
@@ -49,17 +53,22 @@ def make(data: str) -> None:
 
 def create(data: str) -> None:
     engine = _open(data)
-    _say("begin")
-    _say(f"done {engine.backup_create().name}")
+    _act(engine.backup_create)
     engine.close()
 
 
 def restore(data: str, name: str) -> None:
     engine = _open(data)
-    _say("begin")
-    engine.restore_apply(name)
-    _say("done")
+    _act(lambda: engine.restore_apply(name))
     engine.close()
+
+
+def _act(act: Callable[[], object]) -> None:
+    """Do it between two lines; the second one says how long it took, in s."""
+    _say("begin")
+    began = time.monotonic()
+    act()
+    _say(f"done {time.monotonic() - began:.3f}")
 
 
 def load(data: str, acks: str) -> None:
@@ -86,16 +95,26 @@ def look(data: str) -> None:
     if mended := engine.context.database.degraded:
         engine.doctor(fix=True)
     engine.own("engine-only")
+    give_up = time.monotonic() + _SWEPT_S
+    while _temporary(engine.paths.data_dir) and time.monotonic() < give_up:
+        time.sleep(0.05)
     listed = []
     for backup in engine.backups():
         verdict = engine.backup_verify(str(backup.path))
-        listed.append({"name": backup.name, "proof": backup.proof, "ok": verdict.ok, "steps": _failed(verdict.steps)})
+        words = {"name": backup.name, "kind": str(backup.kind), "proof": str(backup.proof)}
+        listed.append({**words, "ok": verdict.ok, "steps": _failed(verdict.steps)})
     audit = engine.audit_verify()
     secrets = [one.problem for one in engine.secrets_check() if not one.ok]
     unfinished = [command.kind for command in engine.commands()]
     engine.close()
     document = {"backups": listed, "audit": audit.ok, "secrets": secrets, "mended": mended, "commands": unfinished}
     _say(json.dumps(document, default=str))
+
+
+def _temporary(data: Path) -> list[str]:
+    """What a killed process left, which an engine that starts removes: at this moment, so nothing may hang on it."""
+    names = [name for _folder, folders, files in os.walk(data) for name in (*folders, *files)]
+    return [name for name in names if ".tmp" in name or name.startswith(("drill-", "restore-"))]
 
 
 def _failed(steps: object) -> list[str]:

@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from tests.crash.check import INVARIANTS, MIGRATIONS
+from tests.crash.check import INVARIANTS, MIGRATIONS, chain
 from tests.crash.evidence import Evidence, gather
 from tests.crash.processes import CrashTestError
 from tests.crash.site import Site
@@ -66,11 +66,10 @@ def prepare(root: Path) -> Ground:
     took_s, after = {}, {}
     for act in ACTS:
         trial = staged(Ground(site, name, {}, {}, {}))
-        began = time.monotonic()
         done = words(trial, act, *([name] if act == "restore" else []))
-        took_s[act] = time.monotonic() - began
         if len(done) != 2 or not done[1].startswith("done"):
             raise CrashTestError(f"{act}: {done}")
+        took_s[act] = float(done[1].split()[1])
         after[act] = fingerprint(collected(trial))
     before = fingerprint(collected(site))
     if before == after["restore"] or before != after["create"]:
@@ -127,7 +126,7 @@ def judged(site: Site, ground: Ground, act: str) -> tuple[str, list[str]]:
     """Say whether the database is the old one or the new one, and everything that is wrong, before anything starts."""
     evidence = collected(site)
     wrong = [f"{name} {uid}: {text}" for name in _JUDGED for uid, text in INVARIANTS[name](evidence)]
-    wrong += [f"audit {uid}: {text}" for uid, text in INVARIANTS["I6"](evidence) if not uid]
+    wrong += [text for _, text in chain(evidence)]
     found = fingerprint(evidence)
     applied = sum('"action":"restore.applied"' in row["body"] for row in evidence.audit)
     if found == ground.before and applied == 0:
@@ -148,7 +147,9 @@ def looked(site: Site, *, may_mend: bool = False) -> list[str]:
     wrong = [
         f"{one['name']} is listed and does not verify: {one['steps']}" for one in found["backups"] if not one["ok"]
     ]
-    wrong += [f"{one['name']} is listed as {one['proof']}" for one in found["backups"] if one["proof"] != "proven"]
+    # A safety backup is made in a hurry; and a file may be in its place, proven, and not yet in the ledger.
+    early = [one for one in found["backups"] if one["kind"] not in {"safety", "found"} and one["proof"] != "proven"]
+    wrong += [f"{one['name']} ({one['kind']}) is listed as {one['proof']}" for one in early]
     if not found["audit"]:
         wrong.append("the audit log does not verify")
     if found["mended"] and not may_mend:
@@ -237,7 +238,8 @@ def campaign(ground: Ground, kills: int, seed: int, acts: tuple[str, ...] = ACTS
     wrong = []
     for number in range(kills):
         act = acts[number % len(acts)]
-        after_s = chance.uniform(0, ground.took_s[act])
+        # The end, where names and pages are exchanged, is short: a third of the kills are for it.
+        after_s = ground.took_s[act] * (chance.uniform(0.7, 1.1) if chance.random() < 1 / 3 else chance.uniform(0, 1))
         how, found = attempt(ground, act, after_s)
         stood[f"{act}: {how}"] += 1
         wrong += [f"{act} killed after {after_s:.3f} s: {one}" for one in found]

@@ -27,6 +27,7 @@ MIGRATIONS = Path(__file__).parents[2] / "engine" / "store" / "migrations"
 FINAL = frozenset({"delivered", "dead", "cancelled", "expired"})
 _OURS = re.compile(
     r"chronos\.db(-wal|-shm)?|engine\.lock|write\.lock|config\.yaml|config\.cache\.json|logs|backups"
+    r"|root\.key|backup-signing\.key|audit-head\.json|audit-archive(/audit-[^/]+)?|\.backups\.lock"
     r"|logs/(chronos|security|performance)(\.[0-9T_.:-]+)?\.jsonl(\.gz)?|backups/chronos-[^/]+\.zip(\.age)?"
 )
 
@@ -239,7 +240,7 @@ def _odd_gaps(attempts: list[Row], policy: Policy) -> Iterator[str]:
 
 def i6_audit(e: Evidence) -> Findings:
     """The chain holds, and says exactly what the states say."""
-    yield from _chain(e)
+    yield from chain(e)
     for uid in e.entries.keys() - e.messages.keys():
         if uid.startswith("msg_"):
             yield uid, "the audit log knows a message that the database does not have"
@@ -253,7 +254,8 @@ def i6_audit(e: Evidence) -> Findings:
         yield "", f"the leader's epoch is {e.epoch}; the audit log has the take-overs {epochs}"
 
 
-def _chain(e: Evidence) -> Findings:
+def chain(e: Evidence) -> Findings:
+    """Each audit entry is what was hashed, follows the one before it, and the last is the head."""
     head, expected = "0" * 64, e.pruned + 1
     for row in e.audit:
         entry = parsed(row["body"])
