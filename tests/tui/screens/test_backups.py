@@ -25,7 +25,7 @@ from engine.operations.backups import Backup
 from engine.rules.backups import Kind, Name, Proof
 from engine.store import backups as ledger
 from engine.store import commands
-from tests.support import Box, data_dir
+from tests.support import Box, data_dir, settings
 from tests.tui.cockpit import MINUTE_MS, Rig, opened_cockpit, run, seed
 
 SMALL, WIDE, HUGE = (80, 24), (120, 40), (200, 60)
@@ -363,16 +363,49 @@ def test_a_damaged_one_is_told_so(tmp_path: Path) -> None:
 
 
 def test_pruning_shows_what_goes_and_wants_its_number(tmp_path: Path) -> None:
+    none = {"hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0, "within_ms": 0}
+
     async def test(rig: Rig) -> None:
+        going = [one.backup.name for one in rig.engine.backup_prune(dry_run=True) if not one.keep]
+        assert going
         await rig.press("P")
+        await rig.until(lambda: isinstance(rig.app.screen, AskTyped))
         await rig.settle()
-        going = [one for one in rig.engine.backup_prune(dry_run=True) if not one.keep]
-        if not going:
-            assert "nothing goes" in footer(rig)
-            return
-        assert isinstance(rig.app.screen, AskTyped)
+        assert f"{len(going)} of 3 backups go" in rig.screen_text()
+        assert going[0] in rig.screen_text()
         await rig.press("escape")
         assert len(rig.engine.backups()) == 3
+        await rig.press("P")
+        await rig.until(lambda: isinstance(rig.app.screen, AskTyped))
+        await rig.type(str(len(going)))
+        await rig.press("enter")
+        await rig.until(lambda: "free again" in footer(rig))
+        await rig.until(lambda: len(names(rig)) == 3 - len(going))
+        assert not set(names(rig)) & set(going)
+
+    cockpit(tmp_path, test, configuration=settings(backup={"keep": none}))
+
+
+def test_nothing_is_asked_where_retention_keeps_all(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.press("P")
+        await rig.until(lambda: "nothing goes" in footer(rig))
+        assert rig.app.screen.id == "main"
+
+    cockpit(tmp_path, test, fill=seed)
+
+
+def test_a_file_that_was_found_says_what_it_is(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        name = Name("other-box", rig.clock.now_ms() // 1000 * 1000, encrypted=False).text
+        (tmp_path / "data" / "backups" / name).write_bytes(b"PK\x03\x04 and nothing behind it")
+        panel(rig).reload()
+        await rig.until(lambda: name in names(rig))
+        rig.app.go("backups", name)
+        await rig.settle()
+        await rig.press("enter")
+        await rig.until(lambda: "✗ failed" in page(rig))
+        assert "found" in page(rig)
 
     cockpit(tmp_path, test)
 
