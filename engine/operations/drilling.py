@@ -225,6 +225,7 @@ def _judged(steps: Steps, database: Path) -> dict[str, Any] | None:
     assert steps.manifest is not None, "the sums hold"
     size = database.stat().st_size
     limit_s = _LEAST_S + size // _BYTES_PER_S
+    began_ms = steps.context.clock.monotonic_ms()
     claimed = {name: steps.manifest.get(name) for name in ("schema", "counts", "rows", "audit")}
     try:
         found = children.run(
@@ -240,7 +241,8 @@ def _judged(steps: Steps, database: Path) -> dict[str, Any] | None:
     except Stopped:
         raise
     except ChronosError as error:
-        steps.add("database", None, f"could not be judged ({format_size(size)}): {error}", limit_s * 1000)
+        took_ms = steps.context.clock.monotonic_ms() - began_ms
+        steps.add("database", None, f"could not be judged ({format_size(size)}): {error}", took_ms)
         return None
     for one in found["steps"]:
         steps.add(str(one["name"]), bool(one["ok"]), _named(steps, one), int(one["took_ms"]))
