@@ -171,3 +171,13 @@ class DeliveryError(ChronosError):
         self.accepted = accepted
         self.refused = refused
         self.disable_target = disable_target
+
+
+def revived(kind: str, text: str) -> ChronosError:
+    """Return the error of a class by its name, as another process raised it; a plain one where none is made so."""
+    found = globals().get(kind)
+    if found is ConfigError:
+        return ConfigError(text.splitlines())
+    if not (isinstance(found, type) and issubclass(found, ChronosError)) or found is DeliveryError:
+        return ChronosError(text)
+    return found(text)

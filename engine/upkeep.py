@@ -99,7 +99,7 @@ class Upkeep:
 
 def chores() -> tuple[tuple[int, Chore], ...]:
     """Return what an owner does besides delivering."""
-    from engine.operations import backupwatch, checkpointing, gate, guarding, inbound, witnessing
+    from engine.operations import backupwatch, checkpointing, commanding, gate, guarding, inbound, witnessing
 
     return (
         (gate.FLUSH_EVERY_S, gate.flush_gate),
@@ -107,6 +107,7 @@ def chores() -> tuple[tuple[int, Chore], ...]:
         (inbound.RETAIN_EVERY_S, inbound.retain_events),
         (checkpointing.LOOK_EVERY_S, checkpointing.sign_when_due),
         (witnessing.LOOK_EVERY_S, witnessing.send_when_due),
+        (commanding.FORGET_EVERY_S, commanding.forget),
         *guarding.chores(),
         *backupwatch.chores(),
     )

@@ -34,9 +34,6 @@ _MOST_LINE_BYTES = 64 * 1024 * 1024
 """Of one answer. A child that judges hostile data must not fill its parent's memory."""
 
 _LOOK_S = 0.1
-_PLAIN = frozenset({"ConfigError", "DeliveryError"})
-"""Errors that are not made from one line of text."""
-
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h, see prctl(2)
 
 
@@ -153,11 +150,7 @@ def _parsed(line: bytes, module: str) -> dict[str, Any]:
 
 
 def _error(answer: Mapping[str, Any]) -> ChronosError:
-    text, kind = " ".join(str(answer["error"]).split())[:2_000], str(answer.get("kind"))
-    found = getattr(errors, kind, None)
-    if kind in _PLAIN or not (isinstance(found, type) and issubclass(found, ChronosError)):
-        return ChronosError(text)
-    return found(text)
+    return errors.revived(str(answer.get("kind")), " ".join(str(answer["error"]).split())[:2_000])
 
 
 def _ended(code: int) -> str:

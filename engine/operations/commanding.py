@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.errors import BadInput, ChronosError, ConfigError, NotFound, NotPossible, TryAgain
+from engine.errors import ChronosError, NotFound, NotPossible, TryAgain, revived
 from engine.operations.context import Context, writable
 from engine.store import commands as store
 from engine.store.commands import Command as Command  # noqa: PLC0414 - what callers know it by
@@ -22,6 +22,7 @@ WITHIN_MS = 30_000
 """How long a wish waits for an owner to take it."""
 
 KEEP_MS = 30 * 86_400_000
+FORGET_EVERY_S = 3_600
 LOOK_S = 0.2
 """How often who waits looks again."""
 
@@ -29,9 +30,6 @@ _REPORT_EVERY_MS = 500
 """A bar repaints at most twice a second; each report is a commit."""
 
 _GONE = "the process that did it ended in the middle of it; what was there before is there still; ask for it again"
-_ERRORS: dict[int, type[ChronosError]] = {
-    kind.exit_code: kind for kind in (ChronosError, BadInput, NotFound, NotPossible, TryAgain)
-}
 
 
 class Stopped(ChronosError):
@@ -93,29 +91,30 @@ def perform(
     if not context.database.write(lambda tx: store.take(tx, now_ms, command.id, epoch)):
         return
     report = _reporter(context, command.id, stopped, told)
-    state, result, error, exit_code = "failed", None, "", 1
+    state, result, error, kind = "failed", None, "", ""
     try:
-        result = performers[command.kind](context.acting_as(command.actor), command.arguments, report)
-        state, exit_code = "done", 0
+        performer = performers.get(command.kind, _unknown)
+        result = performer(context.acting_as(command.actor), command.arguments, report)
+        state = "done"
     except Stopped as problem:
-        state, error, exit_code = "cancelled", str(problem), Stopped.exit_code
+        state, error = "cancelled", str(problem)
     except ChronosError as problem:
-        error, exit_code = str(problem), problem.exit_code
-    except KeyError:
-        error = f"this engine does not know how to {command.kind[:40]!r}; it is older than what asked"
+        error, kind = str(problem), type(problem).__name__
     except Exception as problem:  # noqa: BLE001 - a defect in an act ends the act, not the engine; it is logged
         error = "a defect of the engine; see 'chronos log'"
         context.log.event("ERROR", "command_defect", command=command.id, kind=command.kind, error=problem)
-    _finish(context, command.id, state, result, error, exit_code)
+    _finish(context, command.id, state, result, error, kind)
 
 
-def _finish(
-    context: Context, number: int, state: str, result: Mapping[str, Any] | None, error: str, exit_code: int
-) -> None:
+def _unknown(_context: Context, _arguments: Mapping[str, Any], _report: Report) -> Mapping[str, Any]:
+    raise NotPossible("this engine does not know how to do that; it is older than what asked: restart it")
+
+
+def _finish(context: Context, number: int, state: str, result: Mapping[str, Any] | None, error: str, kind: str) -> None:
     now_ms = context.clock.now_ms()
 
     def work(tx: Tx) -> None:
-        store.finish(tx, now_ms, number, state=state, result=result, error=error, exit_code=exit_code)
+        store.finish(tx, now_ms, number, state=state, result=result, error=error, error_kind=kind)
 
     context.database.write(work)
     level = "INFO" if state == "done" else "WARNING"
@@ -219,6 +218,4 @@ def _outcome(command: Command) -> Mapping[str, Any]:
         raise TryAgain("the engine did not take it in time; see 'chronos health', then ask again")
     if command.state == "cancelled":
         raise Stopped(command.error or "cancelled; everything is as it was before")
-    if command.exit_code == ConfigError.exit_code:
-        raise ConfigError(command.error.splitlines())
-    raise _ERRORS.get(command.exit_code or 1, ChronosError)(command.error)
+    raise revived(command.error_kind, command.error)

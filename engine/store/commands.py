@@ -14,7 +14,8 @@ from engine.store.tx import Row, Tx
 class Command:
     """One act. state: waiting, running, done, failed, expired, cancelled. done, total: in the unit of its stage.
 
-    epoch: whose owner took it. result: what it answered; None before, and where it failed. exit_code: of its error.
+    epoch: whose owner took it. result: what it answered; None before, and where it failed. error_kind: its class in
+    engine.errors.
     """
 
     id: int
@@ -33,7 +34,7 @@ class Command:
     cancel_requested: bool
     result: dict[str, Any] | None
     error: str
-    exit_code: int | None
+    error_kind: str
 
     @property
     def ended(self) -> bool:
@@ -77,11 +78,11 @@ def progress(tx: Tx, number: int, stage: str, done: int, total: int) -> bool:
 
 
 def finish(
-    tx: Tx, now_ms: int, number: int, *, state: str, result: Mapping[str, Any] | None, error: str, exit_code: int | None
+    tx: Tx, now_ms: int, number: int, *, state: str, result: Mapping[str, Any] | None, error: str, error_kind: str
 ) -> None:
     """Record how it ended."""
     stored = None if result is None else json.dumps(result)
-    params = {"state": state, "result": stored, "error": error, "exit_code": exit_code}
+    params = {"state": state, "result": stored, "error": error, "error_kind": error_kind}
     tx.run("commands.finish", {"id": number, "now_ms": now_ms, **params})
 
 

@@ -111,7 +111,7 @@ def test_what_is_under_way_and_what_was_restored_today_is_told(engine: Engine, c
 
     def done(tx: Tx) -> None:
         commands.take(tx, START_MS, first.id, 1)
-        commands.finish(tx, START_MS, first.id, state="done", result={"tag": "x"}, error="", exit_code=0)
+        commands.finish(tx, START_MS, first.id, state="done", result={"tag": "x"}, error="", error_kind="")
 
     context.database.write(done)
     second = commanding.ask(context, "backup", {})
@@ -140,7 +140,7 @@ def test_the_change_feed_names_backups_when_what_is_seen_of_them_moves(engine: E
         lambda tx: commands.take(tx, START_MS, asked.id, 1),
         lambda tx: commands.progress(tx, asked.id, "packing", 1, 2),
         lambda tx: commands.cancel(tx, START_MS, asked.id),
-        lambda tx: commands.finish(tx, START_MS, asked.id, state="done", result={}, error="", exit_code=0),
+        lambda tx: commands.finish(tx, START_MS, asked.id, state="done", result={}, error="", error_kind=""),
     ]
     try:
         feed.poll()

@@ -21,7 +21,7 @@ CREATE TABLE commands (
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
     result           TEXT,
     error            TEXT NOT NULL DEFAULT '',
-    exit_code        INTEGER,
+    error_kind       TEXT NOT NULL DEFAULT '',
     CHECK ((state IN ('waiting', 'running')) = (finished_ms IS NULL))
 ) STRICT;
 CREATE INDEX commands_open ON commands (id) WHERE state IN ('waiting', 'running');

@@ -201,9 +201,6 @@ UPDATE main.messages
            ELSE 'restored: was being sent when the backup was taken; it may have arrived' END
  WHERE state IN ('queued', 'sending');
 
--- unready: nothing is queued, so the turn of an ordering key is given when its messages are released.
-UPDATE main.messages SET ready = 0 WHERE state = 'held' AND ordering_key IS NOT NULL AND ready = 1;
-
 -- end_attempts: whose senders are gone.
 UPDATE main.attempts
    SET outcome = 'abandoned', finished_ms = :now_ms, detail = 'cut off by a restore; whether it arrived is unknown',
@@ -226,7 +223,7 @@ UPDATE main.bulks
 
 -- end_commands: what was under way when the backup was taken; of today's, those that run are none of it.
 UPDATE main.commands
-   SET state = 'failed', finished_ms = :now_ms, exit_code = 1, error = 'the backup was taken in the middle of it'
+   SET state = 'failed', finished_ms = :now_ms, error = 'the backup was taken in the middle of it'
  WHERE state IN ('waiting', 'running') AND id NOT IN (SELECT value FROM json_each(:live));
 
 -- commands_here: today's that are not done.

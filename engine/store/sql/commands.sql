@@ -4,12 +4,12 @@ VALUES (:kind, :arguments, :actor, :now_ms, :expires_ms, 'waiting');
 
 -- get: one of them.
 SELECT id, kind, arguments, actor, asked_ms, expires_ms, state, epoch, started_ms, finished_ms, stage, done, total,
-       cancel_requested, result, error, exit_code
+       cancel_requested, result, error, error_kind
   FROM commands WHERE id = :id;
 
 -- open: what waits or runs, the oldest first.
 SELECT id, kind, arguments, actor, asked_ms, expires_ms, state, epoch, started_ms, finished_ms, stage, done, total,
-       cancel_requested, result, error, exit_code
+       cancel_requested, result, error, error_kind
   FROM commands WHERE state IN ('waiting', 'running') ORDER BY id LIMIT 100;
 
 -- take: nobody else took it, and it is not too late.
@@ -23,7 +23,7 @@ UPDATE commands SET stage = :stage, done = :done, total = :total WHERE id = :id 
 SELECT cancel_requested FROM commands WHERE id = :id;
 
 -- finish: what came of it.
-UPDATE commands SET state = :state, finished_ms = :now_ms, result = :result, error = :error, exit_code = :exit_code
+UPDATE commands SET state = :state, finished_ms = :now_ms, result = :result, error = :error, error_kind = :error_kind
  WHERE id = :id AND state = 'running';
 
 -- cancel: what waits ends here; what runs ends at its next step.
@@ -35,7 +35,7 @@ UPDATE commands SET cancel_requested = 1,
 UPDATE commands SET state = 'expired', finished_ms = :now_ms WHERE id = :id AND state = 'waiting';
 
 -- give_up: who did it is gone.
-UPDATE commands SET state = 'failed', finished_ms = :now_ms, error = :error, exit_code = 75
+UPDATE commands SET state = 'failed', finished_ms = :now_ms, error = :error, error_kind = 'TryAgain'
  WHERE id = :id AND state = 'running';
 
 -- forget: the audit log tells what was done for longer.

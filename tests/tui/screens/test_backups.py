@@ -212,7 +212,7 @@ def take(rig: Rig, stage: str, done: int, total: int) -> int:
 def end(rig: Rig, number: int, state: str, result: Mapping[str, Any] | None = None, error: str = "") -> None:
     context = rig.engine.context
     now_ms = context.clock.now_ms()
-    how = {"state": state, "result": result, "error": error, "exit_code": 0 if state == "done" else 1}
+    how = {"state": state, "result": result, "error": error, "error_kind": "" if state == "done" else "ChronosError"}
     context.database.write(lambda tx: commands.finish(tx, now_ms, number, **how))  # type: ignore[arg-type]
 
 

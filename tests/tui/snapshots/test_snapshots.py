@@ -63,7 +63,7 @@ def restored(box: Box) -> dict[str, int]:
 
     def work(tx: Tx) -> None:
         commands.take(tx, now_ms, asked.id, 1)
-        commands.finish(tx, now_ms, asked.id, state="done", result=DONE, error="", exit_code=0)
+        commands.finish(tx, now_ms, asked.id, state="done", result=DONE, error="", error_kind="")
 
     box.database.write(work)
     return ids

@@ -80,7 +80,7 @@ def command(**changes: Any) -> Command:
         "cancel_requested": False,
         "result": None,
         "error": "",
-        "exit_code": None,
+        "error_kind": "",
     }
     return Command(**{**facts, **changes})
 
