@@ -94,7 +94,7 @@ def question(found: bridge.RestorePlan, instance: str, *, with_configuration: bo
     lines += [(Span(f"! {bridge.safe_line(words, 72)}", "warning"),) for words in found.warnings[:5]]
     lines += [
         (),
-        (Span("A safety backup of what is here now is made first: restoring that one is the undo."),),
+        (Span("First a safety backup of what is here is made: restoring that is the undo."),),
         (Span("Deliveries rest meanwhile; other processes stay connected.", "dim"),),
     ]
     return Preview("Restore it here?", tuple(lines), "restore", name)

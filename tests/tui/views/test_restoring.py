@@ -96,7 +96,7 @@ def test_the_question_says_age_held_warnings_and_the_undo_and_wants_the_name_of_
         assert said in shown
     assert "The configuration becomes" not in shown
     assert "The configuration becomes" in text(restoring.question(PLAN, "x", with_configuration=True).lines)
-    assert all(width(line) <= 90 for line in found.lines)
+    assert all(width(line) <= 76 for line in found.lines)
 
 
 def test_the_result_lists_what_is_held_and_leads_there() -> None:
