@@ -17,6 +17,7 @@ from engine.host.archive.reader import Archive, open_archive
 from engine.host.log import Log
 from engine.host.paths import Paths
 from engine.host.scratch import scratch
+from engine.host.temporary import cannot_write
 from engine.model import Settings
 from engine.operations import signing
 from engine.operations.commanding import Report
@@ -93,7 +94,10 @@ def prepared(
     with scratch(paths.database.parent, SCRATCH) as folder, open_archive(file) as archive:
         needs_bytes = _room(context, archive, paths)
         unpacked = folder / "unpacked"
-        unpacked.mkdir(mode=0o700)
+        try:
+            unpacked.mkdir(mode=0o700)
+        except OSError as error:
+            raise cannot_write(unpacked, error) from error
         archive.extract(unpacked, lambda done, total: tell(report, "unpacking", done, total))
         found = _judged(archive, unpacked / DATABASE, report)
         box, authenticity, warnings = _whose(context, archive, found, trust)
