@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.errors import DatabaseUnusable
+from engine.errors import DatabaseBusy, DatabaseUnusable
 from engine.rules.carrying import Log, Policy, Relation, relation, tables
 from engine.store import audit, faults, migrate, vault
 from engine.store.queries import Queries
@@ -39,6 +40,7 @@ _PARTS = {"backup_copies": ("backup_id", "backups", "destination"), "bulk_items"
 """The column that names the whole, the wholes' table, and what tells the parts of one apart."""
 
 _LOG_WORDS = ("audit_pruned_seq", "database_id", "search_indexed_id")
+_BUSY_S = 5.0
 _PUBLIC_KEY, _PENDING = "audit_public_key", "vault_pending"
 _NOW_NEWER = frozenset({Relation.CONTINUES, Relation.FORKED, Relation.FOREIGN})
 
@@ -208,7 +210,8 @@ class Staged:
             tx.run("carrying.drop_strays")
             self._each("carrying.drop_stray_parts", _PARTS_OF_MESSAGES)
         tx.run("carrying.forget_moved")
-        for table, identity in {"messages": ("uid",), **_IDENTITY}.items():
+        # Messages last: by then the backup's own bulk acts have numbers of their own, and their members follow.
+        for table, identity in {**_IDENTITY, "messages": ("uid",)}.items():
             columns = {"table": table, **_compared(identity)}
             tx.search(tx.text("carrying.find_collisions").format(**columns), {})
             if tx.value("carrying.any_moved"):
@@ -304,7 +307,6 @@ class Staged:
         if how in {Relation.FORKED, Relation.BEHIND}:
             self._settle_by_log("live")
         tx.run("carrying.hold_waiting")
-        tx.run("carrying.unready")
         tx.run("carrying.end_attempts", {"now_ms": now_ms})
         tx.run("carrying.tag_held", {"tag": tag})
         tx.run("carrying.skip_items")
@@ -318,12 +320,21 @@ class Staged:
     def _settle_by_log(self, schema: str) -> None:
         self.tx.search(self.tx.text("carrying.settle_delivered").format(schema=schema), {})
 
+    def answer(self, words: Mapping[str, object]) -> None:
+        """Have whoever asked for this restore find its result, should nobody live to give it once it is in place."""
+        self.tx.run("carrying.answer", {"result": json.dumps(words)})
+        self.tx.end_part()
+
     def guard(self) -> None:
         """Put the triggers in place, and prove that no row points to nothing. Raises DatabaseUnusable."""
-        with closing(migrate.blueprint()) as ours:
-            for (sql,) in ours.execute(self.tx.text("carrying.triggers")).fetchall():
-                self._connection.execute(sql)
-        if found := self._connection.execute("PRAGMA main.foreign_key_check").fetchmany(3):
+        try:
+            with closing(migrate.blueprint()) as ours:
+                for (sql,) in ours.execute(self.tx.text("carrying.triggers")).fetchall():
+                    self._connection.execute(sql)
+            found = self._connection.execute("PRAGMA main.foreign_key_check").fetchmany(3)
+        except sqlite3.Error as error:  # here, for the same reason as in `beside`
+            raise faults.translate(error, str(self.path)) from error
+        if found:
             raise DatabaseUnusable(
                 f"{self.path}: rows point to what is not there: {found!r:.200}; nothing was restored"
             )
@@ -335,8 +346,17 @@ class Staged:
             raise DatabaseUnusable(f"{self.path}: the copy is not sound ({found:.200}); nothing was changed")
 
     def copy_into(self, writer: Connection) -> None:
-        """Put every page in the place of today's, in one transaction of SQLite's: all of it or nothing."""
-        self._connection.backup(writer)
+        """Put every page in the place of today's, in one transaction of SQLite's: all of it or nothing.
+
+        Raises DatabaseBusy where somebody who knows nothing of turns (a shell of SQLite's) keeps it locked.
+        """
+        give_up = time.monotonic() + _BUSY_S
+
+        def look(status: int, _remaining: int, _total: int) -> None:
+            if status in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} and time.monotonic() > give_up:
+                raise DatabaseBusy(f"{self.path}: another program keeps the database locked; nothing was changed")
+
+        self._connection.backup(writer, progress=look)
 
     def _columns(self, table: str) -> list[str]:
         # hidden: 0 of a column that is stored, 2 and 3 of one that is computed.

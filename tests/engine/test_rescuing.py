@@ -109,6 +109,28 @@ def test_a_lost_database_is_replaced_and_nothing_is_sent(
         site.sound()
 
 
+def test_the_log_of_the_old_database_is_not_played_back_into_the_new_one(tmp_path: Path) -> None:
+    clock = FakeClock()
+    directory = tmp_path / "data"
+    with opened_site(directory, clock=clock) as site:
+        site.put(text="then")
+        file = Path(shutil.copy(site.back_up(), tmp_path))
+        site.database.checkpoint(truncate=True)
+        site.deliver()
+        for number in range(50):
+            site.put(text=f"since {number}" * 100)
+        log = Path(shutil.copy(f"{site.paths.database}-wal", tmp_path))
+    where = paths(str(directory), None, {})
+    no_database(where.database)
+    shutil.copy(log, f"{where.database}-wal")
+    rescue(where, file, clock)
+    (aside,) = directory.glob("damaged-*")
+    assert (aside / "chronos.db-wal").read_bytes() == log.read_bytes()
+    with opened_site(directory, clock=clock) as site:
+        assert site.states() == {"held": 1}
+        site.sound()
+
+
 def test_what_was_signed_and_is_lost_is_named(lost: tuple[Path, Path, FakeClock]) -> None:
     directory, file, clock = lost
     with opened_site(directory, clock=clock) as site:

@@ -356,7 +356,9 @@ def forked(tmp_path: Path) -> tuple[Path, Path]:
     with opened_box(tmp_path / "one") as box:
         box.put(text="both", idempotency_key="both")
         snapshot(box.database, tmp_path / "two" / "chronos.db")
+        deliver(box, 1)
         box.put(text="backup", idempotency_key="key", tags=("theirs",))
+        hold(box, 2)
         box.put(text="sent there")
         change(box.database, _EVENT, id="evt-theirs")
         holding.pause(box.context, "target:hook", for_ms=60_000)
@@ -368,7 +370,9 @@ def test_of_two_histories_nothing_is_lost(forked: tuple[Path, Path]) -> None:
     backup, directory = forked
     with opened_box(directory) as box:
         box.context.entropy = lambda n: (1 << 40).to_bytes(n, "big")
+        box.clock.advance_ms(5_000)
         box.put(text="today", idempotency_key="key", tags=("ours",))
+        hold(box, 2)
         change(box.database, _EVENT, id="evt-ours")
         holding.pause(box.context, "channel:test", for_ms=60_000)
         assert restore(box, backup) == Relation.FORKED
@@ -384,6 +388,11 @@ def test_of_two_histories_nothing_is_lost(forked: tuple[Path, Path]) -> None:
         events = rows(box.database, "SELECT event_id FROM inbound_events ORDER BY event_id")
         assert events == [("evt-ours",), ("evt-theirs",)]
         assert len(rows(box.database, "SELECT scope FROM holds WHERE ended_ms IS NULL")) == 2
+        assert rows(box.database, "SELECT state FROM messages WHERE id = :id", id=texts["both"]) == [("delivered",)]
+        # Each one's last act is still about its own message, and can be taken back.
+        items = rows(box.database, "SELECT i.bulk_id, i.message_id FROM bulk_items AS i ORDER BY 1")
+        assert [message for _bulk, message in items] == [texts["today"], texts["backup"]]
+        assert {bulk for bulk, _message in items} == {row[0] for row in rows(box.database, "SELECT id FROM bulks")}
         sound(box)
 
 

@@ -226,6 +226,10 @@ UPDATE main.commands
    SET state = 'failed', finished_ms = :now_ms, error = 'the backup was taken in the middle of it'
  WHERE state IN ('waiting', 'running') AND id NOT IN (SELECT value FROM json_each(:live));
 
+-- answer: of the act that this is.
+UPDATE main.commands SET result = :result
+ WHERE id = (SELECT max(id) FROM main.commands WHERE kind = 'restore' AND state = 'running');
+
 -- commands_here: today's that are not done.
 SELECT id FROM live.commands WHERE state IN ('waiting', 'running') LIMIT 1000;
 
