@@ -40,6 +40,7 @@ bench: $(VENV)/.installed-bench
 
 crash: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crash.loop --kills $(N) --messages 5000 --seed $(SEED)
+	$(BIN)/python -m tests.crash.archives --kills 200 --seed $(SEED)
 
 screenshots: $(VENV)/.installed-dev
 	$(BIN)/python -m screenshots.draw

@@ -57,8 +57,8 @@ def creating(bench: Bench) -> Iterator[Row]:
 
 
 def _disturbance(work: str, rounds: Sequence[Sample]) -> Iterator[Row]:
-    during, alone = ([{"ms": one[key]} for one in rounds] for key in ("during_p99_ms", "alone_p99_ms"))
-    yield versus(f"{work}: the writer's p99", "without a backup", at_most(2.0), during, alone, "ms")
+    during, alone = ([{"p99_ms": one[key]} for one in rounds] for key in ("during_p99_ms", "alone_p99_ms"))
+    yield versus(f"{work}: the writer's p99", "without a backup", at_most(2.0), during, alone, "p99_ms")
     slowest_ms = max(one["during_max_ms"] for one in rounds)
     alone_ms = max(one["alone_max_ms"] for one in rounds)
     row = absolute(f"{work}: the writer's slowest wait", "without a backup", at_most(250, "ms"), slowest_ms, "")

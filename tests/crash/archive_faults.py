@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from tests.crash.archives import ACTS, ANSWER_S, Ground, command, judged, looked, prepare, staged
@@ -79,6 +80,16 @@ def _concerns(site: Site, call: str, rest: str) -> bool:
     return str(site.data) in rest and (call != "openat" or any(flag in rest for flag in _WRITES))
 
 
+def sample(found: list[Point], count: int, seed: int) -> list[Point]:
+    """Return some points, of each kind of call as many: writing a copy is a thousand calls, renaming it is one."""
+    chance = random.Random(seed)
+    kinds: dict[tuple[str, str], list[Point]] = defaultdict(list)
+    for point in chance.sample(found, len(found)):
+        kinds[point.act, point.call].append(point)
+    dealt = [point for turn in zip_longest(*kinds.values()) for point in turn if point is not None]
+    return dealt[:count]
+
+
 def attempt(point: Point, ground: Ground) -> list[str]:
     """Do the act with the fault, then start again; return everything that is wrong."""
     site = staged(ground)
@@ -90,7 +101,7 @@ def attempt(point: Point, ground: Ground) -> list[str]:
     how, found = judged(site, ground, point.act)
     if "\ndone" in said and point.act == "restore" and how != "new":
         wrong.append("said it was done, and it was not")
-    return wrong + found + looked(site, may_mend=point.fault != "SIGKILL")
+    return wrong + found + looked(site, disk_failed=point.fault != "SIGKILL")
 
 
 def _traced(site: Site, ground: Ground, act: str, *strace: str) -> tuple[str, str]:
@@ -126,7 +137,7 @@ def main() -> int:
             if given.fault in {None, point.fault}
         ]
         if not given.all:
-            chosen = random.Random(given.seed).sample(chosen, min(given.sample, len(chosen)))
+            chosen = sample(chosen, given.sample, given.seed)
         sys.stdout.write(f"{len(chosen)} points, seed {given.seed}\n")
         for point in chosen:
             wrong = attempt(point, ground)

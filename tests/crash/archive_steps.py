@@ -30,7 +30,7 @@ FIRST, SINCE = 240, 60
 """Messages put in before the backup that is restored, and after it."""
 PACE_S = 0.01
 _SWEPT_S = 15.0
-"""How long an engine may take after its start until nothing of a killed process is left."""
+"""How long an engine may take after its start until nothing of a killed process is left, on the disk or asked for."""
 _SECRETS = {f"name{n}": f"value {n} " * 20 for n in range(3)}
 
 
@@ -96,7 +96,7 @@ def look(data: str) -> None:
         engine.doctor(fix=True)
     engine.own("engine-only")
     give_up = time.monotonic() + _SWEPT_S
-    while _temporary(engine.paths.data_dir) and time.monotonic() < give_up:
+    while (_temporary(engine.paths.data_dir) or engine.commands()) and time.monotonic() < give_up:
         time.sleep(0.05)
     listed = []
     for backup in engine.backups():

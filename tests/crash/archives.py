@@ -138,8 +138,11 @@ def judged(site: Site, ground: Ground, act: str) -> tuple[str, list[str]]:
     return "mixed", [*wrong, f"neither old nor new: {applied} restores in the audit log, {changed.most_common(5)}"]
 
 
-def looked(site: Site, *, may_mend: bool = False) -> list[str]:
-    """Start it again and look at everything; return what is wrong."""
+def looked(site: Site, *, disk_failed: bool = False) -> list[str]:
+    """Start it again and look at everything; return what is wrong.
+
+    disk_failed: then it may have needed 'doctor --fix', and a backup may be listed as one whose drill was not made.
+    """
     said = words(site, "look")
     if not said or not said[-1].startswith("{"):
         return [f"the next start: {said[-1:]}"]
@@ -149,10 +152,10 @@ def looked(site: Site, *, may_mend: bool = False) -> list[str]:
     ]
     # A safety backup is made in a hurry; and a file may be in its place, proven, and not yet in the ledger.
     early = [one for one in found["backups"] if one["kind"] not in {"safety", "found"} and one["proof"] != "proven"]
-    wrong += [f"{one['name']} ({one['kind']}) is listed as {one['proof']}" for one in early]
+    wrong += [] if disk_failed else [f"{one['name']} ({one['kind']}) is listed as {one['proof']}" for one in early]
     if not found["audit"]:
         wrong.append("the audit log does not verify")
-    if found["mended"] and not may_mend:
+    if found["mended"] and not disk_failed:
         wrong.append("it was DEGRADED")
     wrong += [f"secret: {problem}" for problem in found["secrets"]]
     wrong += [f"{kind} is still asked for or running" for kind in found["commands"]]
@@ -165,11 +168,12 @@ def looked(site: Site, *, may_mend: bool = False) -> list[str]:
 # Killing
 
 
-def attempt(ground: Ground, act: str, after_s: float) -> tuple[str, list[str]]:
-    """Kill an act so long after its beginning, with messages coming in; return how it stands and what is wrong.
+def attempt(ground: Ground, act: str, share: float) -> tuple[str, list[str]]:
+    """Kill an act at that share of the time it takes, with messages coming in; return how it stands and what is wrong.
 
     "ended" as the first: it was done before, nobody was killed.
     """
+    took_s = ground.took_s
     site = staged(ground)
     with _loaded(site):
         pipe = subprocess.PIPE
@@ -185,12 +189,13 @@ def attempt(ground: Ground, act: str, after_s: float) -> tuple[str, list[str]]:
             if process.stdout.readline() != "begin\n":
                 raise CrashTestError(f"{act} did not begin")
             # The moment of the kill is what this is about: chance decides, not an event.
-            time.sleep(after_s)
+            time.sleep(share * took_s[act])
             wrong = _killed(process)
             said = process.stdout.read()
     how, found = judged(site, ground, act)
     wrong += found + looked(site)
     if said.startswith("done"):
+        took_s[act] = (took_s[act] + float(said.split()[1])) / 2  # how long it takes depends on who else is at work
         wrong += ["said it was done, and it was not"] if act == "restore" and how != "new" else []
         return "ended", wrong
     return how, wrong
@@ -239,10 +244,10 @@ def campaign(ground: Ground, kills: int, seed: int, acts: tuple[str, ...] = ACTS
     for number in range(kills):
         act = acts[number % len(acts)]
         # The end, where names and pages are exchanged, is short: a third of the kills are for it.
-        after_s = ground.took_s[act] * (chance.uniform(0.7, 1.1) if chance.random() < 1 / 3 else chance.uniform(0, 1))
-        how, found = attempt(ground, act, after_s)
+        share = chance.uniform(0.8, 1.1) if chance.random() < 1 / 3 else chance.uniform(0, 1)
+        how, found = attempt(ground, act, share)
         stood[f"{act}: {how}"] += 1
-        wrong += [f"{act} killed after {after_s:.3f} s: {one}" for one in found]
+        wrong += [f"{act} killed at {share:.2f} of its time, {how}: {one}" for one in found]
     return stood, wrong
 
 
