@@ -184,8 +184,10 @@ class Archiving(Keeping):
         """Something was asked that an executor of this process should look at."""
 
     def _forget_what_was(self) -> None:
-        """Another database stands in the place of the one that was read: nothing that is known of it holds."""
-        self.context.kept.clear()
+        """Another database stands in the place of the one that was read."""
+        from engine.operations import applying
+
+        applying.forget_what_was(self.context)
 
     def _quiesce(self) -> AbstractContextManager[None]:
         """Let nothing be delivered from here meanwhile."""

@@ -44,11 +44,12 @@ class Executor:
         """Whether it was told to end."""
         return self._over.is_set()
 
-    def stop(self, within_s: float) -> None:
-        """End, and wait for what runs to put everything back. Idempotent; not from an act itself."""
+    def stop(self, within_s: float) -> bool:
+        """End, and wait for what runs to put everything back; return whether it did. Idempotent; not from an act."""
         self.end()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(within_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         watch = self._context.database.watch()

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from engine import __version__
@@ -119,7 +119,9 @@ class Owning(Archiving):
         self.role = Role.OWNER
 
     def _deliver(self, said: Callable[[Tx, int, int], None]) -> None:
-        """Begin a new epoch and deliver in it. said: what the audit log says of it (tx, epoch, time in ms)."""
+        """Begin a new epoch and deliver in it. said: what the audit log says of it (tx, epoch, time in ms); what it
+        raises goes on, and there is no new epoch.
+        """
         from engine.dispatcher import Dispatcher
 
         context, host = self.context, os.uname().nodename
@@ -133,7 +135,7 @@ class Owning(Archiving):
 
         self._epoch = epoch = context.database.write(work)
         self._ended = False
-        self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log, self._note_end)
+        self._dispatcher = Dispatcher(context, epoch, self._open_channel, self._log, lambda: self._note_end(epoch))
         self._dispatcher.start()
 
     def own(self, mode: str) -> None:
@@ -171,9 +173,9 @@ class Owning(Archiving):
                 self._door.open()
             return self._door.address
 
-    def _note_end(self) -> None:
-        if self._resting:
-            return  # a restore goes on in a moment
+    def _note_end(self, epoch: int) -> None:
+        if self._resting or epoch != self._epoch:
+            return  # a restore goes on in a moment, or did: a slow one ended after the next had begun
         self._ended = True
         if (door := self._door) is not None:  # who no longer delivers takes nothing in by HTTP either
             door.shut(DRAIN_MS / 1000)
@@ -202,33 +204,40 @@ class Owning(Archiving):
                 return True
             clock = self.context.clock
             until_ms = clock.monotonic_ms() + drain_ms
+
+            def left_ms() -> int:
+                return max(0, until_ms - clock.monotonic_ms())
+
             if self._door is not None:
                 self._door.shut(drain_ms / 1000)
-            if self._upkeep is not None:
-                self._upkeep.end()
-            if self._executor is not None:
-                self._executor.end()
+            for part in (self._upkeep, self._executor):
+                if part is not None:
+                    part.end()
             dispatcher = self._dispatcher
-            clean = dispatcher.stop(max(0, until_ms - clock.monotonic_ms()))
-            if self._door is not None:
-                self._door.close(max(0, until_ms - clock.monotonic_ms()) / 1000)
-                self._door = None
-            if self._upkeep is not None:
-                self._upkeep.stop(max(0, until_ms - clock.monotonic_ms()) / 1000)
-                self._upkeep = None
-            if self._executor is not None:
-                self._executor.stop(max(0, until_ms - clock.monotonic_ms()) / 1000)
-                self._executor = None
+            clean = dispatcher.stop(left_ms())
+            at_rest = self._stop_others(left_ms)
             if self._dispatcher is not dispatcher:  # a restore that was just over began to deliver again
-                self._dispatcher.stop(max(0, until_ms - clock.monotonic_ms()))
+                self._dispatcher.stop(left_ms())
             self._dispatcher = None
             try:
-                self.context.database.checkpoint(truncate=True)
+                if at_rest:  # else a large restore is being put in place, which is not to be waited for
+                    self.context.database.checkpoint(truncate=True)
             except TryAgain as error:  # a full or failed disk; the log is folded in by the next owner
                 self._log.event("WARNING", "log_not_folded", reason=str(error))
             finally:
                 self._let_go()
             return clean
+
+    def _stop_others(self, left_ms: Callable[[], int]) -> bool:
+        """End the door and the other threads; return whether nothing that was asked for is still being done."""
+        if self._door is not None:
+            self._door.close(left_ms() / 1000)
+            self._door = None
+        if self._upkeep is not None:
+            self._upkeep.stop(left_ms() / 1000)
+            self._upkeep = None
+        executor, self._executor = self._executor, None
+        return executor is None or executor.stop(left_ms() / 1000)
 
     # A restore
 
@@ -242,7 +251,7 @@ class Owning(Archiving):
 
         Where this process stops meanwhile it does not go on. On the executor's thread, which `stop` waits for.
         """
-        dispatcher, door = self._dispatcher, self._door
+        dispatcher = self._dispatcher
         if dispatcher is None:
             yield
             return
@@ -251,12 +260,28 @@ class Owning(Archiving):
             dispatcher.stop(DRAIN_MS)
             yield
         finally:
-            executor = self._executor
-            if executor is not None and not executor.ending():
-                self._deliver(lambda _tx, _epoch, _now_ms: None)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Deliver again after a rest. Where that cannot be, delivering has ended, which a watchdog sees."""
+        from engine.operations.commanding import Stopped
+
+        executor, door = self._executor, self._door
+
+        def wanted(_tx: Tx, _epoch: int, _now_ms: int) -> None:
+            if executor is None or executor.ending():
+                raise Stopped("the engine ends")
+
+        try:
+            with suppress(Stopped):
+                self._deliver(wanted)
                 if door is not None:
                     door.follow(self._epoch)
+        except BaseException:
             self._resting = False
+            self._note_end(self._epoch)
+            raise
+        self._resting = False
 
     def _forget_what_was(self) -> None:
         super()._forget_what_was()

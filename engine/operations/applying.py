@@ -6,8 +6,8 @@ others wait only from the second, short carrying to the end of the swap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import ChronosError, NotPossible
@@ -25,8 +25,15 @@ from engine.rules.carrying import Relation
 from engine.store import audit
 from engine.store.carrying import Connection
 
-_STILL_HOLDS = ("vault", "vault_lock", "configwatch.taken")
-"""What a process knows that a restore does not change: each is held against what is stored before it is used."""
+_STILL_HOLDS = frozenset(
+    {"vault", "vault_lock", "configwatch.taken", "gate", "inbound.tally", "inbound.clock", "incidents.reported",
+     "guarding.clock"}
+)  # fmt: skip
+"""What a process keeps that a restore does not change: a vault that somebody opened, which is held against what is
+stored before it is used; the gate of its door; what it counted and has not written yet; how its clock went.
+"""
+
+_CUT_OFF = "the engine ended right after it was put in place; start it again"
 
 
 def apply(
@@ -79,17 +86,35 @@ def _apply(
             ready.staged.carry(here.how, here.log)
         ready.staged.prove()
         tell(report, "draining")
-        with quiesce():
+        notes: list[str] = []
+        with _going_on(context, quiesce, notes):
             safety = None
             if here.how != Relation.EMPTY:  # there is nothing, and a backup would be the first thing that happens here
                 safety = backups.create(context, Kind.SAFETY, drill=False, report=report).name
             tell(report, "putting it in place")
-            outcome, blocked_ms = _swap(context, ready, here, safety)
-            notes = _afterwards(context, ready, outcome, with_configuration=with_configuration)
+            outcome, blocked_ms = _swap(context, ready, here, safety, began_ms)
+            notes += _afterwards(context, ready, outcome, with_configuration=with_configuration)
         took_ms = context.clock.monotonic_ms() - began_ms
         done = restored(outcome, safety, took_ms, blocked_ms, notes)
     context.log.event("INFO", "restored", archive=done.archive, took_ms=took_ms, blocked_ms=blocked_ms)
     return done
+
+
+@contextmanager
+def _going_on(
+    context: Context, quiesce: Callable[[], AbstractContextManager[None]], notes: list[str]
+) -> Iterator[None]:
+    """Rest. What goes wrong where delivering is to begin again undoes no restore: it is said."""
+    done = False
+    try:
+        with quiesce():
+            yield
+            done = True
+    except ChronosError as error:
+        if not done:
+            raise
+        notes.append(f"nothing is delivered: {error}; start the engine again")
+        context.log.event("ERROR", "restored_without_delivery", reason=str(error))
 
 
 def _allowed(ready: Prepared, here: Here) -> None:
@@ -101,10 +126,11 @@ def _allowed(ready: Prepared, here: Here) -> None:
 # The swap
 
 
-def _swap(context: Context, ready: Prepared, known: Here, safety: str | None) -> tuple[Outcome, int]:
+def _swap(context: Context, ready: Prepared, known: Here, safety: str | None, asked_ms: int) -> tuple[Outcome, int]:
     """Carry over what happened since, complete the copy and put it in place, while nobody may write.
 
-    Returns how long that took, too, in ms. Tells nobody anything: a report is a write.
+    Returns how long that took, too, in ms. Tells nobody anything: a report is a write. asked_ms: when it was begun, by
+    the monotonic clock.
     """
     staged = ready.staged
     began_ms = context.clock.monotonic_ms()
@@ -121,6 +147,9 @@ def _swap(context: Context, ready: Prepared, known: Here, safety: str | None) ->
                 kept = settingback.contradicted(context, ready)
                 more = {**fork, **settingback.missing(ready, kept), "safety": safety or ""}
                 record(context, ready, here, outcome, now_ms, more)
+                now = context.clock.monotonic_ms()
+                found = restored(outcome, safety, now - asked_ms, now - began_ms, [_CUT_OFF])
+                staged.answer(document(found))
             staged.guard()
             stack.enter_context(settingback.set_aside(context, now_ms, wanted=kept is not None))
             staged.copy_into(writer)
@@ -133,10 +162,15 @@ def _swap(context: Context, ready: Prepared, known: Here, safety: str | None) ->
 # Afterwards: what goes wrong here is said and undoes nothing
 
 
-def _afterwards(context: Context, ready: Prepared, outcome: Outcome, *, with_configuration: bool) -> list[str]:
-    notes = []
+def forget_what_was(context: Context) -> None:
+    """Another database stands in the place of the one that was read: forget what this process remembers of that."""
     for name in [name for name in context.kept if name not in _STILL_HOLDS]:
         context.kept.pop(name, None)
+
+
+def _afterwards(context: Context, ready: Prepared, outcome: Outcome, *, with_configuration: bool) -> list[str]:
+    notes = []
+    forget_what_was(context)
     try:
         if vault.state(context) is not None:
             checkpointing.make(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from engine.errors import ChronosError, NotFound, NotPossible, TryAgain, revived
@@ -29,6 +30,7 @@ LOOK_S = 0.2
 _REPORT_EVERY_MS = 500
 """A bar repaints at most twice a second; each report is a commit."""
 
+_INTERRUPTED = "interrupted; everything is as it was before"
 _GONE = "the process that did it ended in the middle of it; what was there before is there still; ask for it again"
 
 
@@ -103,6 +105,10 @@ def perform(
     except Exception as problem:  # noqa: BLE001 - a defect in an act ends the act, not the engine; it is logged
         error = "a defect of the engine; see 'chronos log'"
         context.log.event("ERROR", "command_defect", command=command.id, kind=command.kind, error=problem)
+    except BaseException:  # Ctrl-C where whoever asked does it: nobody would ever end the row
+        with suppress(ChronosError):
+            context.database.write(lambda tx: store.give_up(tx, context.clock.now_ms(), command.id, _INTERRUPTED))
+        raise
     _finish(context, command.id, state, result, error, kind)
 
 

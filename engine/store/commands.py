@@ -97,7 +97,7 @@ def expire(tx: Tx, now_ms: int, number: int) -> None:
 
 
 def give_up(tx: Tx, now_ms: int, number: int, error: str) -> None:
-    """Whoever did it is gone."""
+    """Whoever did it is gone. It is done where its result is there: a restore brings that along with the rows."""
     tx.run("commands.give_up", {"id": number, "now_ms": now_ms, "error": error})
 
 

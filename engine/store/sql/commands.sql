@@ -22,9 +22,9 @@ UPDATE commands SET stage = :stage, done = :done, total = :total WHERE id = :id 
 -- cancel_requested: whether somebody wants it to end.
 SELECT cancel_requested FROM commands WHERE id = :id;
 
--- finish: what came of it.
+-- finish: what came of it, also where whoever does it was taken for dead meanwhile.
 UPDATE commands SET state = :state, finished_ms = :now_ms, result = :result, error = :error, error_kind = :error_kind
- WHERE id = :id AND state = 'running';
+ WHERE id = :id AND state IN ('running', 'failed');
 
 -- cancel: what waits ends here; what runs ends at its next step.
 UPDATE commands SET cancel_requested = 1,
@@ -34,8 +34,9 @@ UPDATE commands SET cancel_requested = 1,
 -- expire: nobody took it in time.
 UPDATE commands SET state = 'expired', finished_ms = :now_ms WHERE id = :id AND state = 'waiting';
 
--- give_up: who did it is gone.
-UPDATE commands SET state = 'failed', finished_ms = :now_ms, error = :error, error_kind = 'TryAgain'
+-- give_up: who did it is gone. Where there is a result already, it was done and only its end was not recorded.
+UPDATE commands SET state = iif(result IS NULL, 'failed', 'done'), finished_ms = :now_ms,
+       error = iif(result IS NULL, :error, ''), error_kind = iif(result IS NULL, 'TryAgain', '')
  WHERE id = :id AND state = 'running';
 
 -- forget: the audit log tells what was done for longer.
