@@ -303,7 +303,7 @@ class Staged:
         """Let nothing leave by itself, and make whole what was left out; return the new epoch. Once, at the end."""
         tx = self.tx
         beside = how != Relation.DESTROYED
-        self._settle_by_log("main")
+        self._settle_by_log("main", tx.text("carrying.lost") if how == Relation.CONTINUES else "")
         if how in {Relation.FORKED, Relation.BEHIND}:
             self._settle_by_log("live")
         tx.run("carrying.hold_waiting")
@@ -317,8 +317,8 @@ class Staged:
         tx.run("carrying.revise", {"revision": tx.value("carrying.revision_here") if beside else 0})
         return int(tx.rows("carrying.next_epoch")[0][0])
 
-    def _settle_by_log(self, schema: str) -> None:
-        self.tx.search(self.tx.text("carrying.settle_delivered").format(schema=schema), {})
+    def _settle_by_log(self, schema: str, lost: str = "") -> None:
+        self.tx.search(self.tx.text("carrying.settle_delivered").format(schema=schema, lost=lost), {})
 
     def answer(self, words: Mapping[str, object]) -> None:
         """Have whoever asked for this restore find its result, should nobody live to give it once it is in place."""

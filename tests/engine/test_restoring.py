@@ -13,9 +13,20 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ArchiveRefused, NotPossible, SecretMissing
+from engine.errors import ArchiveRefused, NotPossible, SecretMissing, Sent
 from engine.host.archive.reader import open_archive
-from engine.operations import apikeys, checkpointing, inbound, reading, rotating, secrets, settingback
+from engine.model import OnUncertain, Outcome
+from engine.operations import (
+    acts,
+    apikeys,
+    checkpointing,
+    housekeeping,
+    inbound,
+    reading,
+    rotating,
+    secrets,
+    settingback,
+)
 from engine.operations.acts import Action
 from engine.operations.bulk import act, freeze
 from engine.operations.commanding import Stopped
@@ -246,6 +257,29 @@ def test_who_asks_it_to_end_finds_everything_as_it_was(site: Site, stage: str) -
     with pytest.raises(Stopped):
         site.apply(file, report=end)
     assert site.states() == before == {"queued": 2}
+    site.sound()
+
+
+@pytest.mark.parametrize("then", ["queued", "dead", "uncertain"])
+def test_what_was_delivered_and_forgotten_since_does_not_wait_again(site: Site, then: str) -> None:
+    """Retention has deleted it; the log knows that it arrived, and who finds it dead or in doubt might send it anew."""
+    uid = site.put(on_uncertain=OnUncertain.ASK).uid
+    if then != "queued":
+        sent = Sent.REJECTED if then == "dead" else Sent.UNKNOWN
+        for one in site.claim():
+            site.finish(one, Outcome(sent, "no such user"))
+    assert site.states() == {then: 1}
+    file = site.back_up()
+    if then != "queued":
+        acts.act_on_one(site.context, Action.RETRY if then == "dead" else Action.RESEND, uid)
+    assert site.deliver() == [uid]
+    site.put(text="newer")  # the newest is never forgotten
+    site.clock.advance_ms(400 * 86_400_000)
+    while housekeeping.retain(site.context):
+        pass
+    assert site.rows("SELECT 1 FROM messages WHERE uid = :uid", uid=uid) == []
+    site.apply(file)
+    assert reading.detail(site.context, uid).message.state == "delivered"
     site.sound()
 
 

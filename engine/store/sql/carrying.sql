@@ -178,7 +178,7 @@ SELECT l.id, max(l.epoch, m.epoch), l.pid, l.host, l.mode, l.version, l.started_
 -- next_epoch: as above.
 UPDATE main.leader SET epoch = epoch + 1, state = 'stopped', http = '' RETURNING epoch;
 
--- settle_delivered: it waited in the backup, today's database no longer has it, and the log says that it arrived.
+-- settle_delivered: today's database no longer has it, and the log says that it arrived, whatever the backup thought.
 UPDATE main.messages
    SET state = 'delivered', state_reason = 'restored: the audit log says that it was delivered',
        lease_until_ms = NULL, lease_epoch = NULL, cancel_requested = 0,
@@ -186,11 +186,14 @@ UPDATE main.messages
                        WHERE a.subject = messages.uid
                          AND (a.action = 'message.delivered'
                               OR (a.action = 'message.settled' AND json_extract(a.body, '$.detail.as') = 'delivered')))
- WHERE state IN ('queued', 'sending', 'held')
+ WHERE state <> 'delivered' {lost}
    AND EXISTS (SELECT 1 FROM {schema}.audit AS a
                 WHERE a.subject = messages.uid AND unixepoch(a.at) IS NOT NULL
                   AND (a.action = 'message.delivered'
                        OR (a.action = 'message.settled' AND json_extract(a.body, '$.detail.as') = 'delivered')));
+
+-- lost: where the log is today's, a row of today's has nothing to learn from it.
+AND NOT EXISTS (SELECT 1 FROM live.messages AS l WHERE l.uid = messages.uid);
 
 -- hold_waiting: nobody knows what became of these since.
 UPDATE main.messages
