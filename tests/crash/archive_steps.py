@@ -95,6 +95,7 @@ def look(data: str) -> None:
     if mended := engine.context.database.degraded:
         engine.doctor(fix=True)
     engine.own("engine-only")
+    engine.audit_checkpoint()  # a temporary of a small file that is replaced goes with its next writing
     give_up = time.monotonic() + _SWEPT_S
     while (_temporary(engine.paths.data_dir) or engine.commands()) and time.monotonic() < give_up:
         time.sleep(0.05)
