@@ -22,7 +22,7 @@ from engine.host.files import ensure_private_dir, read_small
 from engine.operations import backups as known
 from engine.operations import checkpointing, restorenote, signing, vault
 from engine.operations.backups import Backup
-from engine.operations.commanding import Report, Stopped
+from engine.operations.commanding import Report, Stopped, Telling
 from engine.operations.context import Context, writable
 from engine.operations.verdicts import Verdict
 from engine.rules.backups import (
@@ -93,22 +93,8 @@ class _Locking(NamedTuple):
     passphrase: str | None
 
 
-class _Telling:
-    """Tells how far it is, and again while nothing moves, so that somebody who wants it to end is heard."""
-
-    def __init__(self, report: Report | None) -> None:
-        self._report = report
-        self._last = ("", 0, 0)
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        self._last = (stage, done, total)
-        self.ask()
-
-    def ask(self) -> bool:
-        """Never ends anything by itself: what the listener raises does."""
-        if self._report is not None:
-            self._report(*self._last)
-        return False
+class _Telling(Telling):
+    """Knows the snapshot's stages, too."""
 
     def heard(self, told: dict[str, Any]) -> None:
         """Hand on what a child tells."""

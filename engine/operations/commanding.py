@@ -149,6 +149,24 @@ def _reporter(context: Context, number: int, stopped: Callable[[], bool], told: 
     return report
 
 
+class Telling:
+    """Tells how far an act is, and again while nothing moves, so that somebody who wants it to end is heard."""
+
+    def __init__(self, report: Report | None, stage: str = "") -> None:
+        self._report = report
+        self._last = (stage, 0, 0)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self._last = (stage, done, total)
+        self.ask()
+
+    def ask(self) -> bool:
+        """Never ends anything by itself: what the listener raises does."""
+        if self._report is not None:
+            self._report(*self._last)
+        return False
+
+
 def settle(context: Context, epoch: int) -> None:
     """End what nobody will do: what waited too long, and what a former owner was at. For the owner."""
     now_ms = context.clock.now_ms()

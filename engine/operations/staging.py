@@ -20,7 +20,7 @@ from engine.host.scratch import scratch
 from engine.host.temporary import cannot_write
 from engine.model import Settings
 from engine.operations import signing
-from engine.operations.commanding import Report
+from engine.operations.commanding import Report, Telling
 from engine.operations.context import Context, Machine
 from engine.operations.unlocking import signing_key_of, unlocked
 from engine.operations.vault import Opened
@@ -141,11 +141,13 @@ def _judged(archive: Archive, database: Path, report: Report | None) -> dict[str
     """Have a child look at the database before anything of it is used."""
     claimed = {name: archive.manifest.get(name) for name in ("schema", "counts", "rows", "audit")}
     limit_s = _LEAST_S + database.stat().st_size // _BYTES_PER_S
+    telling = Telling(report, "judging")
     found = children.run(
         judging.MODULE,
         {"database": str(database), "manifest": claimed, "cpu_s": limit_s},
-        on_progress=lambda told: tell(report, f"judging: {told['stage']}", int(told["done"]), int(told["total"])),
+        on_progress=lambda told: telling(f"judging: {told['stage']}", int(told["done"]), int(told["total"])),
         limit_s=limit_s,
+        stopped=telling.ask,
         memory_bytes=_MEMORY_BYTES,
         file_bytes=0,
     )
@@ -178,11 +180,13 @@ def _whose(
 
 
 def _adopted(context: Context, source: Path, target: Path, report: Report | None) -> dict[str, Any]:
+    telling = Telling(report, "copying rows")
     return children.run(
         adopting.MODULE,
         {"source": str(source), "target": str(target), "now_ms": context.clock.now_ms()},
-        on_progress=lambda told: tell(report, "copying rows", int(told["done"]), int(told["total"])),
+        on_progress=lambda told: telling("copying rows", int(told["done"]), int(told["total"])),
         limit_s=_LEAST_S + source.stat().st_size // _BYTES_PER_S,
+        stopped=telling.ask,
         memory_bytes=_MEMORY_BYTES,
     )
 

@@ -260,6 +260,21 @@ def test_who_asks_it_to_end_finds_everything_as_it_was(site: Site, stage: str) -
     site.sound()
 
 
+def test_who_asks_it_to_end_is_heard_while_a_child_says_nothing(site: Site) -> None:
+    """A table of a million rows is one step of a child's."""
+    site.put()
+    file = site.back_up()
+
+    def end(said: str, _done: int, _total: int) -> None:
+        if said == "judging":  # none of the judge's own stages
+            raise Stopped("stopped")
+
+    with pytest.raises(Stopped):
+        site.apply(file, report=end)
+    assert site.states() == {"queued": 1}
+    site.sound()
+
+
 @pytest.mark.parametrize("then", ["queued", "dead", "uncertain"])
 def test_what_was_delivered_and_forgotten_since_does_not_wait_again(site: Site, then: str) -> None:
     """Retention has deleted it; the log knows that it arrived, and who finds it dead or in doubt might send it anew."""
