@@ -118,7 +118,7 @@ def copied(context: Context) -> Check:
     missing = [place for place in wanted if place not in standing]
     behind = [one for place, one in standing.items() if place in wanted and one.state is not CopyState.COPIED]
     late = [one for one in behind if one.attempts]
-    advice = "'chronos backup list' shows each copy; the engine goes on trying"
+    advice = "'chronos backup show FILE' has each copy's state; the engine goes on trying"
     if late:
         words = "; ".join(f"{one.destination}: {one.detail or one.state.value}" for one in late)[:300]
         return Check(name, Level.WARNING, f"{len(late)} of {len(wanted)} places behind: {words}", advice)

@@ -42,7 +42,7 @@ def proven(tx: Tx, now_ms: int) -> Proven | None:
 
 
 def newest(tx: Tx) -> tuple[str, str, str] | None:
-    """Return (name, proof, detail) of the newest one that was made here."""
+    """Return (name, proof, detail) of the newest one that was made here to be kept."""
     row = tx.row("backupkeeping.newest")
     return None if row is None else (row[0], row[1], row[2])
 

@@ -30,13 +30,21 @@ def engine(tmp_path: Path, clock: FakeClock) -> Iterator[Engine]:
         yield opened
 
 
-def add(engine: Engine, at_ms: int, proof: Proof = Proof.PROVEN, *, gone: bool = False, pruned: bool = False) -> int:
+def add(
+    engine: Engine,
+    at_ms: int,
+    proof: Proof = Proof.PROVEN,
+    *,
+    kind: Kind = Kind.MANUAL,
+    gone: bool = False,
+    pruned: bool = False,
+) -> int:
     """Put a row into the ledger."""
     entry = backups.Entry(
         id=0,
         folder="/b",
         name=f"{at_ms}.zip",
-        kind=Kind.MANUAL,
+        kind=kind,
         taken_ms=at_ms,
         took_ms=1,
         size=100,
@@ -99,10 +107,11 @@ def test_only_what_is_still_there_counts(engine: Engine) -> None:
     add(engine, START_MS - 8 * HOUR_MS, Proof.UNPROVEN)
     add(engine, START_MS - 7 * HOUR_MS, gone=True)
     add(engine, START_MS - 6 * HOUR_MS, pruned=True)
+    add(engine, START_MS - 5 * HOUR_MS, Proof.UNPROVEN, kind=Kind.SAFETY)
     found = engine.backup_standing()
     assert found.proven_ms == START_MS - 9 * HOUR_MS + 1
     assert (found.newest_ms, found.newest_proof, found.newest_detail) == (START_MS - 8 * HOUR_MS, "unproven", "why")
-    assert (found.count, found.size) == (2, 200)
+    assert (found.count, found.size) == (3, 300)
 
 
 def test_what_is_under_way_and_what_was_restored_today_is_told(engine: Engine, clock: FakeClock) -> None:

@@ -335,6 +335,13 @@ def test_the_newest_backup_being_unproven_is_an_incident_until_one_is(box: Box) 
     assert found_incidents(box, watch=True) == {}
 
 
+def test_what_a_restore_saves_before_it_begins_is_no_backup_that_waits_for_its_proof(box: Box) -> None:
+    fake(box.context, box.clock.now_ms() - HOUR_MS)
+    fake(box.context, box.clock.now_ms(), kind=Kind.SAFETY, proof=Proof.UNPROVEN, detail="it was not drilled")
+
+    assert found_incidents(box, watch=True) == {}
+
+
 def test_who_wants_no_drills_is_not_told_of_each_backup(box: Box) -> None:
     configured(box, backup={"drill": False})
     fake(box.context, box.clock.now_ms(), proof=Proof.UNPROVEN)

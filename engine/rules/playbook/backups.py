@@ -55,8 +55,8 @@ PAGES = (
             "Keep the newest one that was proven; retention does so by itself.",
         ),
         rule=(
-            "The newest backup that was made here is unproven although backup.drill is on. Looked at every minute; "
-            "settled when the newest one is proven."
+            "The newest backup that was made here, by the schedule or on demand, is unproven although backup.drill is "
+            "on. Looked at every minute; settled when the newest one is proven."
         ),
         source="NIST SP 800-53, CP-9(1) (testing for reliability and integrity); NIST SP 800-34, 3.4.1",
     ),

@@ -8,9 +8,10 @@ SELECT (SELECT coalesce(max(id), 0) || ' ' || count(*) || ' ' || count(proven_ms
 -- proven: when a drill last restored one that is still where it was.
 SELECT max(proven_ms) FROM backups WHERE proof = 'proven' AND pruned_ms IS NULL AND gone_ms IS NULL;
 
--- newest: when it was taken, how it was proven; of those that are still where they were.
+-- newest: when it was taken, how it was proven; of those that are still where they were, but not of what a restore
+-- saved before it began, which is not drilled.
 SELECT taken_ms, proof, proof_detail FROM backups
- WHERE pruned_ms IS NULL AND gone_ms IS NULL ORDER BY taken_ms DESC, id DESC LIMIT 1;
+ WHERE kind <> 'safety' AND pruned_ms IS NULL AND gone_ms IS NULL ORDER BY taken_ms DESC, id DESC LIMIT 1;
 
 -- held: how many there are, and how many bytes they take.
 SELECT count(*), coalesce(sum(size), 0) FROM backups WHERE pruned_ms IS NULL AND gone_ms IS NULL;

@@ -6,9 +6,10 @@ SELECT name, taken_ms, proven_ms FROM backups
  WHERE proof = 'proven' AND pruned_ms IS NULL AND gone_ms IS NULL AND taken_ms <= :now_ms
  ORDER BY taken_ms DESC, id DESC LIMIT 1;
 
--- newest: the newest that was made here and is there.
+-- newest: the newest that was made here to be kept, and is there. What a restore saves before it begins is not drilled.
 SELECT name, proof, proof_detail FROM backups
- WHERE kind <> 'found' AND pruned_ms IS NULL AND gone_ms IS NULL ORDER BY taken_ms DESC, id DESC LIMIT 1;
+ WHERE kind IN ('scheduled', 'manual') AND pruned_ms IS NULL AND gone_ms IS NULL
+ ORDER BY taken_ms DESC, id DESC LIMIT 1;
 
 -- damaged: those whose file is there and is not what was written.
 SELECT name, proof_detail FROM backups
