@@ -1,7 +1,7 @@
 """A process that makes a backup or puts one back, to be killed in the middle; and what comes before and after it.
 
-`python -m tests.crash.archive_steps COMMAND DATA [MORE]`: make, create, restore NAME, load ACKS, look. What it has to
-say are lines on its standard output: "begin" when the act begins, then its end; `look` prints one JSON document.
+`python -m tests.crash.archive_steps COMMAND DATA [MORE]`: make, create, restore NAME, load ACKS, serve, look. What it
+has to say are lines on its standard output: "begin" when the act begins, then its end; `look` prints one JSON document.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ def make(data: str) -> None:
     engine.enqueue_many([_message(number) for number in range(FIRST, FIRST + SINCE)])
     for message in engine.page("state:queued", limit=5).messages:
         engine.act(Action.CANCEL, message.id)
+    engine.pause(
+        "all", for_ms=86_400_000
+    )  # engines of these tests do acts; what they sent would change what is compared
     engine.close()
     _say(name)
 
@@ -87,6 +90,15 @@ def load(data: str, acks: str) -> None:
         os.write(log, f"{uid} {key}\n".encode())
     engine.close()
     _say("done")
+
+
+def serve(data: str) -> None:
+    """Be the engine that does what others ask for, until standard input ends."""
+    engine = _open(data)
+    engine.own("engine-only")
+    _say("begin")
+    sys.stdin.read()
+    engine.close()
 
 
 def look(data: str) -> None:
@@ -168,6 +180,7 @@ def main() -> int:
         "create": create,
         "restore": restore,
         "load": load,
+        "serve": serve,
         "look": look,
     }
     try:
