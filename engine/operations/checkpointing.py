@@ -158,7 +158,7 @@ def sign_when_due(context: Context) -> Checkpoint | None:
         return None
     context.kept[_RETRY_KEY] = now_ms + _PATIENCE_MS
     made = make(context.acting_as("engine"))
-    del context.kept[_RETRY_KEY]
+    context.kept.pop(_RETRY_KEY, None)  # a restore may have forgotten it meanwhile
     return made
 
 

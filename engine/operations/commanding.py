@@ -168,12 +168,14 @@ class Telling:
 
 
 def settle(context: Context, epoch: int) -> None:
-    """End what nobody will do: what waited too long, and what a former owner was at. For the owner."""
+    """End what nobody will do: what waited too long, and what a former owner was at. For the owner, between two acts:
+    one of its own that still runs is one whose end could not be recorded.
+    """
     now_ms = context.clock.now_ms()
     for command in unfinished(context):
         if command.state == "waiting" and command.expires_ms <= now_ms:
             context.database.write(lambda tx, number=command.id: store.expire(tx, now_ms, number))  # type: ignore[misc]
-        elif command.state == "running" and command.epoch is not None and command.epoch < epoch:
+        elif command.state == "running" and command.epoch is not None and command.epoch <= epoch:
             context.database.write(
                 lambda tx, number=command.id: store.give_up(tx, now_ms, number, _GONE)  # type: ignore[misc]
             )
@@ -198,8 +200,9 @@ def follow(
 ) -> Mapping[str, Any]:
     """Wait until an act has ended; return its result. alive: whether anybody delivers.
 
-    Where `told` raises, or the wait is interrupted, the act is asked to end and the exception goes on. Raises what the
-    act raised, TryAgain when nobody took it in time or whoever did it is gone, Stopped when it was cancelled.
+    Where `told` raises Stopped, the act is asked to end and is waited for: it may be past the point where it can. Where
+    it raises anything else, or the wait is interrupted, the exception goes on. Raises what the act raised, TryAgain when
+    nobody took it in time or whoever did it is gone, Stopped when it was cancelled.
     """
     silent = 0
     while True:
@@ -215,6 +218,9 @@ def follow(
             if told is not None:
                 told(command.stage or _WAITING, command.done, command.total)
             pause(LOOK_S)
+        except Stopped:
+            cancel(context, number)
+            told = None  # whoever wants it to end wants to know whether it did
         except BaseException:
             cancel(context, number)
             raise

@@ -85,7 +85,7 @@ def send_when_due(context: Context) -> str | None:
         return None
     context.kept[_RETRY_KEY] = monotonic_ms + _PATIENCE_MS
     _made, uid = witness(context.acting_as("engine"))
-    del context.kept[_RETRY_KEY]
+    context.kept.pop(_RETRY_KEY, None)  # a restore may have forgotten it meanwhile
     return uid
 
 

@@ -12,10 +12,12 @@ import pytest
 from engine.engine import Engine
 from engine.errors import ChronosError, NotPossible, TryAgain
 from engine.executor import Executor
+from engine.host.locks import EngineLock
 from engine.host.paths import paths
 from engine.operations import commanding
 from engine.operations.commanding import Performer, Report, Stopped
 from engine.operations.context import Context
+from engine.store import commands as store
 
 
 @pytest.fixture
@@ -131,6 +133,30 @@ def test_whoever_waits_stops_it_by_raising(engine: Engine) -> None:
     assert commanding.get(engine.context, asked.id).cancel_requested
 
 
+@pytest.mark.parametrize("state", ["done", "cancelled"])
+def test_who_has_it_stopped_learns_whether_it_was(engine: Engine, state: str) -> None:
+    asked = commanding.ask(engine.context, "count", {"upto": 1})
+    database = engine.context.database
+    database.write(lambda tx: tx.run("commands.take", {"id": asked.id, "epoch": 1, "now_ms": 0}))
+
+    def told(_stage: str, _done: int, _total: int) -> None:
+        raise Stopped("interrupted")
+
+    def end(_seconds: float) -> None:
+        assert commanding.get(engine.context, asked.id).cancel_requested
+        result = {"counted": 1}
+        database.write(lambda tx: store.finish(tx, 1, asked.id, state=state, result=result, error="", error_kind=""))
+
+    def follow() -> Mapping[str, Any]:
+        return commanding.follow(engine.context, asked.id, alive=lambda: True, told=told, pause=end)
+
+    if state == "done":
+        assert follow() == {"counted": 1}, "it was past the point where it could be stopped"
+    else:
+        with pytest.raises(Stopped, match="as it was before"):
+            follow()
+
+
 def test_one_that_waits_is_told_of_and_stopped_by_an_interrupt(engine: Engine) -> None:
     asked = commanding.ask(engine.context, "count", {"upto": 1})
     told: list[str] = []
@@ -148,6 +174,19 @@ def test_one_that_waits_is_told_of_and_stopped_by_an_interrupt(engine: Engine) -
         )
     assert told == ["waiting for the engine"]
     assert commanding.get(engine.context, asked.id).state == "cancelled"
+
+
+@pytest.mark.parametrize("ask", ["backup_create", "restore_apply"])
+def test_what_a_command_restores_meanwhile_is_not_waited_for_as_an_engine_is(engine: Engine, ask: str) -> None:
+    file = str(engine.backup_create(drill=False).path)
+    other = EngineLock(engine.paths.engine_lock)
+    assert other.acquire({"pid": 4711, "mode": "restore"})
+    try:
+        with pytest.raises(NotPossible, match=r"a restore is under way \(pid 4711\); wait for it to end"):
+            engine.backup_create() if ask == "backup_create" else engine.restore_apply(file)
+    finally:
+        other.release()
+    assert commanding.unfinished(engine.context) == []
 
 
 def test_nobody_takes_it_in_time(engine: Engine) -> None:
@@ -178,6 +217,30 @@ def test_the_executor_takes_what_another_process_asked(engine: Engine) -> None:
     try:
         asked = commanding.ask(engine.context, "count", {"upto": 2})
         assert commanding.follow(engine.context, asked.id, alive=lambda: True)["counted"] == 2
+    finally:
+        executor.stop(10)
+
+
+def test_an_end_that_cannot_be_recorded_keeps_nobody_waiting_for_ever(engine: Engine) -> None:
+    """A backup fills the disk, and that it failed does not fit either."""
+    marker = engine.paths.degraded
+
+    def fill(_context: Context, _arguments: Mapping[str, Any], _report: Report) -> dict[str, Any]:
+        marker.write_text("full\n")
+        raise NotPossible("the disk is full")
+
+    executor = Executor(engine.context, lambda: 1, {"fill": fill})
+    asked = commanding.ask(engine.context, "fill", {})
+    executor.start()
+    try:
+        for _ in range(2_000):
+            if marker.exists():
+                break
+            threading.Event().wait(0.01)  # there is nothing else to wait for: nobody can be told
+        marker.unlink()
+        executor.wake()
+        with pytest.raises(TryAgain, match="is there still"):
+            commanding.follow(engine.context, asked.id, alive=lambda: True)
     finally:
         executor.stop(10)
 
