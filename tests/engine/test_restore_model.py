@@ -25,7 +25,7 @@ from engine.operations.settingback import stamp
 from engine.store import migrate
 from tests import support
 from tests.engine.model import FITS, KEEP_MS, ROUTES, TARGETS
-from tests.engine.restores import Site
+from tests.engine.restores import Site, rescue
 
 EXAMPLES = int(os.environ.get("CHRONOS_RESTORE_EXAMPLES", "8"))
 STEPS = int(os.environ.get("CHRONOS_RESTORE_STEPS", "14"))
@@ -37,10 +37,11 @@ SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, nam
 
 
 class Backup(NamedTuple):
-    """A backup, and where every message stood when it was taken."""
+    """A backup, where every message stood when it was taken, and which of them its audit log calls delivered."""
 
     file: Path
     states: dict[str, str]
+    logged: frozenset[str]
 
 
 class Restores(RuleBasedStateMachine):
@@ -57,7 +58,7 @@ class Restores(RuleBasedStateMachine):
         self.on_wire: list[Claimed] = []
         self.cut_off: list[Claimed] = []
         self.accepted: dict[str, int] = {}
-        self.settled: set[str] = set()
+        self.logged: frozenset[str] = frozenset()
         self.known: dict[str, str] = {}
         with closing(migrate.blueprint()) as ours:
             self.schema = ours.execute(SCHEMA).fetchall()
@@ -120,6 +121,7 @@ class Restores(RuleBasedStateMachine):
         self.site.finish(one, Outcome(kind, "words"))
         if kind == "delivered":
             self.accepted[one.taken.uid] = self.accepted.get(one.taken.uid, 0) + 1
+            self.logged |= {one.taken.uid}
 
     @precondition(lambda self: self.cut_off)
     @rule()
@@ -138,7 +140,7 @@ class Restores(RuleBasedStateMachine):
             uid = data.draw(st.sampled_from(fitting))
             acts.act_on_one(self.site.context, action, uid)
             if action == Action.SETTLE_DELIVERED:
-                self.settled.add(uid)
+                self.logged |= {uid}
 
     @rule(action=st.sampled_from([Action.CANCEL, Action.HOLD, Action.RELEASE, Action.RETRY]))
     def act_on_all(self, action: Action) -> None:
@@ -198,7 +200,7 @@ class Restores(RuleBasedStateMachine):
     def back_up(self) -> None:
         self._to_a_free_second()
         states = self._states()
-        self.backups.append(Backup(self.site.back_up(), states))
+        self.backups.append(Backup(self.site.back_up(), states, self.logged))
 
     @rule(data=st.data())
     def restore(self, data: st.DataObject) -> None:
@@ -206,17 +208,19 @@ class Restores(RuleBasedStateMachine):
         self._to_a_free_second()
         here, epoch = self._states(), self.site.epoch
         reasons = self._reasons()
-        wanted = {
-            uid: self._after(uid, here.get(uid), chosen.states.get(uid)) for uid in {*here, *chosen.states, *self.known}
-        }
 
         done = self.site.apply(chosen.file)
 
+        assert done.plan.relation in {"continues", "forked"}
+        forked = done.plan.relation == "forked"
+        everything = {*here, *chosen.states, *self.known}
+        wanted = {uid: self._after(uid, here.get(uid), chosen, forked=forked) for uid in everything}
         assert self._states() == wanted
         assert self.site.claim() == []
-        assert (done.plan.relation, self.site.epoch > done.epoch > epoch) == ("continues", True)
+        assert self.site.epoch > done.epoch > epoch
         assert done.safety is not None
-        self.backups.append(Backup(self.site.directory / "backups" / done.safety, here))
+        self.backups.append(Backup(self.site.directory / "backups" / done.safety, here, self.logged))
+        self.logged = chosen.logged if forked else self.logged
         held = {uid for uid, why in self._reasons().items() if wanted[uid] == "held" and why.startswith("restored: ")}
         assert held >= {uid for uid, state in wanted.items() if state == "held" and here.get(uid) != "held"}
         assert {uid for uid, why in self._reasons().items() if wanted[uid] == "held"} - held <= {
@@ -231,11 +235,32 @@ class Restores(RuleBasedStateMachine):
         self.cut_off, self.on_wire = self.cut_off + self.on_wire, []
         self.known = wanted
 
-    def _after(self, uid: str, here: str | None, there: str | None) -> str:
-        """Return what becomes of a message. here, there: its state today and in the backup."""
+    @rule(data=st.data())
+    def lose_the_database(self, data: st.DataObject) -> None:
+        """What happened since the backup is lost with it: nobody knows what arrived, so all that waits is held."""
+        chosen = data.draw(st.sampled_from(self.backups))
+        self._to_a_free_second()
+        self.site.database.close()
+        for path in self.site.directory.glob("chronos.db*"):
+            path.unlink()
+        done = rescue(self.site.paths, chosen.file, self.clock)
+        self.site = self._opened()
+        states = self._states()
+        assert states == {uid: "held" if state in WAITING else state for uid, state in chosen.states.items()}
+        assert (self.site.claim(), done.plan.relation) == ([], "destroyed")
+        self.site.sound()
+        self.accepted = {uid: n for uid, n in self.accepted.items() if uid in chosen.logged}
+        self.cut_off, self.on_wire = [], []
+        self.known, self.logged = states, chosen.logged
+
+    def _after(self, uid: str, here: str | None, chosen: Backup, *, forked: bool) -> str:
+        """Return what becomes of a message. here: its state today. forked: the log of today does not go on from the
+        backup's, so that each may know what the other does not.
+        """
+        there = chosen.states.get(uid)
+        if uid in self.logged or (forked and uid in chosen.logged) or there == "delivered":
+            return "delivered"
         if here is None:
-            if uid in self.accepted or uid in self.settled:
-                return "delivered"
             assert there is not None, "it was acknowledged, and is nowhere"
             return "held" if there in WAITING else there
         if here in WAITING or (here in ENDED and there in WAITING):
