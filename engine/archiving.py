@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import NotPossible
 from engine.keeping import Keeping
 from engine.operations.context import Context, writable
 
@@ -157,6 +158,9 @@ class Archiving(Keeping):
         """Ask whoever delivers, and wait; where nobody does, do it here."""
         from engine.operations import commanding
 
+        owner = self.owner()
+        if owner is not None and owner.get("mode") == RESTORE:
+            raise NotPossible(f"a restore is under way (pid {owner.get('pid')}); wait for it to end")
         asked = commanding.ask(self.context, kind, arguments)
         self._asked()
         if self.owner() is None:
@@ -168,7 +172,7 @@ class Archiving(Keeping):
         from engine.store import leader
 
         delivering = asked.kind == RESTORE
-        if delivering and not self._lock.acquire({"pid": os.getpid(), "mode": "restore"}):
+        if delivering and not self._lock.acquire({"pid": os.getpid(), "mode": RESTORE}):
             return  # an engine started just now: it takes it
         try:
             if delivering:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from chronos_tui import bridge
 from chronos_tui.commands.output import Output
+from chronos_tui.failure import say
 
 Report = Callable[[str, int, int], None]
 
@@ -37,10 +38,13 @@ def line(out: Output) -> Iterator[Report]:
 
         try:
             yield report
-        except bridge.Stopped:
-            if interrupted.is_set():
-                raise KeyboardInterrupt from None
-            raise
+        except bridge.Stopped as stopped:
+            if not interrupted.is_set():
+                raise
+            if shown is not None:
+                shown.wipe()
+            say("chronos", str(stopped))
+            raise KeyboardInterrupt from None
         finally:
             if shown is not None:
                 shown.wipe()

@@ -201,8 +201,8 @@ def follow(
     """Wait until an act has ended; return its result. alive: whether anybody delivers.
 
     Where `told` raises Stopped, the act is asked to end and is waited for: it may be past the point where it can. Where
-    it raises anything else, or the wait is interrupted, the exception goes on. Raises what the act raised, TryAgain when
-    nobody took it in time or whoever did it is gone, Stopped when it was cancelled.
+    it raises anything else, or the wait is interrupted, the exception goes on. Raises what the act raised, TryAgain
+    when nobody took it in time or whoever did it is gone, Stopped when it was cancelled.
     """
     silent = 0
     while True:

@@ -20,7 +20,7 @@ def press() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_the_first_one_ends_the_act_at_its_next_step(out: output.Output) -> None:
+def test_the_first_one_ends_the_act_at_its_next_step(out: output.Output, capsys: pytest.CaptureFixture[str]) -> None:
     steps = []
 
     def act() -> None:
@@ -34,6 +34,7 @@ def test_the_first_one_ends_the_act_at_its_next_step(out: output.Output) -> None
     with pytest.raises(KeyboardInterrupt):
         act()
     assert len(steps) == 1
+    assert capsys.readouterr().err == "chronos: interrupted; everything is as it was before\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
