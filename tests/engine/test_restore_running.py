@@ -21,7 +21,8 @@ from engine.rules.incidents import Kind
 from engine.store import commands, leader
 from tests.engine.restores import Site, opened_site
 from tests.engine.test_engine import mail, where
-from tests.support import PATIENCE_S, EventLog, opened_engine
+from tests.store.rig import answer, running
+from tests.support import PATIENCE_S, EventLog, opened_engine, settings
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -121,6 +122,60 @@ def test_what_a_process_keeps_is_kept_where_a_restore_does_not_change_it(engine:
     (found,) = [one for one in incidents.listing(context) if one.kind == Kind.REPLAY]
     assert found.count == 3
     door.close()
+
+
+def test_the_door_stays_open_and_is_told_of_in_the_new_epoch(tmp_path: Path) -> None:
+    configuration = mail(tmp_path)._replace(http=settings(http={"listen": "127.0.0.1:0"}).http)
+    with opened_engine(where(tmp_path), configuration) as engine:
+        engine.start("engine-only")
+        address = engine.serve()
+        engine.restore_apply(str(engine.backup_create(drill=False).path))
+        assert address
+        assert engine.serve() == address
+        assert engine.context.database.read(leader.read).http == address
+
+
+_PRODUCER = """
+    import sys
+    from pathlib import Path
+    from engine.engine import Engine
+    from engine.errors import TryAgain
+    from engine.model import NewMessage
+    from tests.engine.test_engine import mail, where
+    engine = Engine.open(where(Path(sys.argv[1])), {}, actor="test:producer", settings=mail(Path(sys.argv[1])))
+    number = 0
+    while True:
+        try:
+            message = engine.enqueue(NewMessage("box", text="hi", idempotency_key=f"key-{number}")).message
+        except TryAgain:
+            continue
+        number += 1
+        print(message.uid, flush=True)
+"""
+
+
+def test_of_what_another_process_hands_in_meanwhile_nothing_is_lost_or_sent_twice(
+    engine: Engine, tmp_path: Path
+) -> None:
+    file = str(engine.backup_create(drill=False).path)
+    engine.start("engine-only")
+    with running(_PRODUCER, tmp_path) as producer:
+        said = [answer(producer) for _ in range(5)]
+        dones = [engine.restore_apply(file) for _ in range(2)]
+        said += [answer(producer) for _ in range(5)]
+        producer.kill()
+        assert producer.stdout is not None
+        said += [line.strip() for line in producer.stdout if line.endswith("\n")]
+    assert len(said) > 10
+    held = {one["uid"] for done in dones for one in done["held"]}
+    for uid in said:
+        assert uid in held or settled(engine, uid) == "delivered"
+    for uid in sorted(held):
+        engine.act(Action.RELEASE, uid)
+        assert settled(engine, uid) == "delivered"
+    everything = engine.context.database.read(lambda tx: tx.search("SELECT uid, idempotency_key FROM messages", {}))
+    assert {uid for uid, _key in everything} >= set(said)
+    assert len({key for _uid, key in everything}) == len(everything) == received(tmp_path)
 
 
 # It cannot go on
