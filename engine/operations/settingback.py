@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import NotPossible, StorageFull
+from engine.errors import ChronosError, NotPossible, StorageFull
 from engine.host.files import NO_SPACE, ensure_private_dir, sync_dir, write_atomic
 from engine.host.paths import Paths
 from engine.operations import checkpointing
@@ -119,12 +119,28 @@ def set_aside(context: Context, now_ms: int, *, wanted: bool) -> Iterator[None]:
 def put_configuration(context: Context, paths: Paths, ready: Prepared, name: str, *, forced: bool) -> list[str]:
     """Put the backup's configuration and templates in place, where there are none here or it is asked for.
 
-    What is replaced stays beside it. Returns what was done in words. Raises NotPossible, StorageFull.
+    What is replaced stays beside it. Returns what was done in words, and what could not be.
     """
+    home = paths.config_file.parent
+    done: list[str] = []
+    trouble = []
+    try:
+        differs = _put_configuration(paths, ready, name, done, forced=forced)
+    except ChronosError as error:
+        differs, trouble = False, [str(error)]
+    except OSError as error:
+        differs, trouble = False, [f"{error.filename or home}: cannot be put in place: {error.strerror}"]
+    words = [f"{PUT} put in place: {', '.join(done)}; 'chronos config check' looks at it"] if done else []
+    if differs:
+        words.append("the configuration here stays; the backup's differs (--with-configuration puts it in place)")
+    return words + trouble
+
+
+def _put_configuration(paths: Paths, ready: Prepared, name: str, done: list[str], *, forced: bool) -> bool:
+    """Do it; return whether something differs and was left as it is."""
     home = paths.config_file.parent
     templates = home / TEMPLATES.rstrip("/")
     has_templates = templates.is_dir() and any(templates.iterdir())
-    done = []
     differs = False
     for relative in configuration(ready):
         is_config = str(relative) == CONFIG
@@ -141,10 +157,7 @@ def put_configuration(context: Context, paths: Paths, ready: Prepared, name: str
             write_atomic(target.with_name(f"{target.name}.before-restore-{name.rpartition('-')[2]}"), there)
         write_atomic(target, data)
         done.append(str(relative))
-    words = [f"{PUT} put in place: {', '.join(done)}; 'chronos config check' looks at it"] if done else []
-    if differs:
-        words.append("the configuration here stays; the backup's differs (--with-configuration puts it in place)")
-    return words
+    return differs
 
 
 def _bytes_of(path: Path) -> bytes | None:

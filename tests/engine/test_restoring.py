@@ -375,6 +375,27 @@ def test_the_configuration_stays_unless_it_is_asked_for(site: Site) -> None:
     assert (site.directory / "templates" / "alert.txt").read_text() == "then"
 
 
+def test_configuration_that_cannot_be_put_in_place_fails_no_restore(site: Site) -> None:
+    site.paths = site.paths._replace(config_file=site.directory / "config.yaml")
+    site.context.machine = site.context.machine._replace(paths=site.paths)
+    site.paths.config_file.write_text("instance: then\n")
+    templates = site.directory / "templates"
+    templates.mkdir()
+    (templates / "alert.txt").write_text("then")
+    uid = site.put().uid
+    file = site.back_up()
+    site.paths.config_file.write_text("instance: now\n")
+    shutil.rmtree(templates)
+    templates.write_text("in the way of a directory")
+    done = site.apply(file, with_configuration=True)
+    assert [one.uid for one in done.held] == [uid]
+    assert site.paths.config_file.read_text() == "instance: then\n"
+    assert any("config.yaml" in note for note in done.notes), "what was put in place is said"
+    assert any("templates" in note and "Not a directory" in note for note in done.notes)
+    assert entries(site, "restore.failed") == []
+    assert len(entries(site, "config.set")) == 1
+
+
 def test_a_backup_of_another_outbox_is_refused_while_messages_wait(site: Site, tmp_path: Path) -> None:
     with opened_site(tmp_path / "other") as other:
         other.context.entropy = lambda n: (1 << 40).to_bytes(n, "big")
