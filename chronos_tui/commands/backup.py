@@ -19,8 +19,8 @@ PROBLEM_FOUND = 3
 _STYLES = {"proven": "ok", "unproven": "warning", "failed": "failed"}
 _COLUMNS = (
     Column("backup"),
-    Column("kind"),
-    Column("taken", right=True),
+    Column("kind", flexible=True, least=5),
+    Column("age", right=True),
     Column("size", right=True),
     Column("restore", flexible=True),
     Column("copies", right=True),
@@ -76,8 +76,9 @@ def show_list(session: Session, given: Arguments) -> int:
         out.note("there is no backup yet; 'chronos backup create' makes one")
     else:
         now_ms = times.now_ms()
-        shown = len(_COLUMNS) if any(one.copies for one in found) else len(_COLUMNS) - 1  # without the last where empty
-        show_table(out, _COLUMNS[:shown], [_row(one, now_ms)[:shown] for one in found])
+        copied = any(one.copies for one in found)
+        shown = len(_COLUMNS) if copied else len(_COLUMNS) - 1  # without the last where it is empty
+        show_table(out, _COLUMNS[:shown], [_row(one, now_ms, brief=copied)[:shown] for one in found])
         proven = max((one.proven_ms for one in found if one.proven_ms is not None), default=None)
         last = (
             "no restore was proven yet" if proven is None else f"last proven restore: {times.relative(proven, now_ms)}"
@@ -86,15 +87,23 @@ def show_list(session: Session, given: Arguments) -> int:
     return 0
 
 
-def _row(one: bridge.Backup, now_ms: int) -> list[Part]:
+def _row(one: bridge.Backup, now_ms: int, *, brief: bool) -> list[Part]:
+    """brief: a word for its restore; when and why would not fit into 80 columns beside the copies."""
+    state = _state(one, now_ms)
     return [
         one.name,
         str(one.kind),
-        times.relative(one.taken_ms, now_ms),
+        times.relative(one.taken_ms, now_ms).removesuffix(" ago"),
         bridge.format_size(one.size),
-        _state(one, now_ms),
+        Painted(_state_word(one), state.style) if brief else state,
         _copies(one),
     ]
+
+
+def _state_word(one: bridge.Backup) -> str:
+    if one.gone_ms is not None:
+        return "gone"
+    return "damaged" if one.verified_ok is False else str(one.proof)
 
 
 def _state(one: bridge.Backup, now_ms: int) -> Painted:
@@ -123,10 +132,11 @@ def show(session: Session, given: Arguments) -> int:
         session.out.document(bridge.backup_in_full_shape(found))
         return 0
     now_ms = times.now_ms()
+    taken = f"{times.moment(found.taken_ms)} ({times.relative(found.taken_ms, now_ms)})" if found.taken_ms else ""
     facts: list[tuple[str, Part]] = [
         ("backup", str(found.path)),
         ("kind", str(found.kind)),
-        ("taken", f"{times.moment(found.taken_ms)} ({times.relative(found.taken_ms, now_ms)})"),
+        ("taken", taken),
         ("size", f"{bridge.format_size(found.size)}{', encrypted' if found.encrypted else ''}"),
         ("sha256", found.sha256),
         ("restore", _state(found, now_ms)),
@@ -146,7 +156,8 @@ def _copy_words(copy: bridge.BackupCopy, now_ms: int) -> str:
         when = copy.verified_ms or copy.copied_ms
         return "copied and read back" + ("" if when is None else f" {times.relative(when, now_ms)}")
     tries = f" after {_many(copy.attempts, 'try')}" if copy.attempts else ""
-    due = f", next {times.relative(copy.due_ms, now_ms)}" if copy.state == "waiting" else ""
+    next_at = times.relative(copy.due_ms, now_ms) if copy.due_ms > now_ms else "at once"
+    due = f", next {next_at}" if copy.state == "waiting" else ""
     return f"{copy.state}{tries}{due}" + (f": {copy.detail}" if copy.detail else "")
 
 
@@ -177,14 +188,18 @@ def verify_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def verify(session: Session, given: Arguments) -> int:
-    """End with 3 where nothing could be looked at, too: that an encrypted file lies there is no verification."""
+    """End with 3 where nothing could be looked at, too: that an encrypted file lies there is no verification, and what
+    the key that was named does not open was not verified by it.
+    """
     opener = opening.opener(given)
     with session.engine() as engine:
         opening.unlock(engine, given, opener)
         with progress.line(session.out) as report:
             found = engine.backup_verify(given.file, opener=opener, report=report)
-    _print_verdict(session, found, "it is as it was made", "ok as far as it was looked at")
-    return 0 if found.ok and any(step.ok for step in found.steps) else PROBLEM_FOUND
+    seen = any(step.ok for step in found.steps)
+    _print_verdict(session, found, "it is as it was made", "ok as far as it was looked at" if seen else "not verified")
+    unopened = opener is not None and any(step.name == "decrypting" and step.ok is None for step in found.steps)
+    return 0 if found.ok and seen and not unopened else PROBLEM_FOUND
 
 
 def drill_arguments(parser: argparse.ArgumentParser) -> None:

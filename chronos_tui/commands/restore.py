@@ -105,7 +105,7 @@ def _apply(session: Session, given: Arguments, opener: bridge.Opener | None, rep
         except bridge.ChronosError as error:
             if not _unusable(session, given, opener, error):
                 raise
-            session.out.note(f"{error}; it is set aside")
+            session.out.note(str(error))
     return bridge.rescue(site, given.file, with_configuration=configure, trust=trust, opener=opener, report=report)
 
 

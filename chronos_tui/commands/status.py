@@ -57,7 +57,8 @@ def _say_backups(session: Session, found: bridge.BackupStanding) -> None:
 def _engine_words(engine: dict[str, Any]) -> str:
     if not engine["running"]:
         return "nobody delivers; start 'chronos-tui --engine-only'"
-    return f"pid {engine['pid']} ({engine['mode']}) since {engine['started']}, {engine['state']}"
+    since = f" since {engine['started']}" if engine["started"] else ""
+    return f"pid {engine['pid']} ({engine['mode']}){since}, {engine['state']}"
 
 
 def _say(session: Session, title: str, words: str, style: str) -> None:

@@ -15,11 +15,12 @@ _MOST_CHARS = 500
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. flexible: gives way when the terminal is narrow; right: numbers."""
+    """A column of a table. flexible: gives way when the terminal is narrow, down to `least` cells; right: numbers."""
 
     title: str
     right: bool = False
     flexible: bool = False
+    least: int = _NARROWEST
 
 
 def show(out: Output, columns: Sequence[Column], rows: Sequence[Sequence[Part]]) -> None:
@@ -41,10 +42,10 @@ def _cell(part: Part) -> Painted:
 def _give_way(columns: Sequence[Column], widths: list[int], total: int) -> None:
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - total
     while over > 0:
-        widest = max((i for i, column in enumerate(columns) if column.flexible), key=lambda i: widths[i], default=None)
-        if widest is None or widths[widest] <= _NARROWEST:
+        giving = [i for i, column in enumerate(columns) if column.flexible and widths[i] > column.least]
+        if not giving:
             return
-        widths[widest] -= 1
+        widths[max(giving, key=lambda i: widths[i])] -= 1
         over -= 1
 
 

@@ -27,7 +27,7 @@ def backup_shape(found: Backup) -> dict[str, Any]:
         "name": found.name,
         "folder": found.folder,
         "kind": str(found.kind),
-        "taken_at": stamp(found.taken_ms),
+        "taken_at": stamp(found.taken_ms or None),
         "took_ms": found.took_ms,
         "size_bytes": found.size,
         "sha256": found.sha256,

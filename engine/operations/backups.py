@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from engine.store.copies import Copy as Copy  # noqa: PLC0414 - handed on
 from engine.store.tx import Tx
 
 LOCK_FILE = ".backups.lock"
-FOUND_WORDS = "it lies in the folder and was not made here, or the record of it is lost; drill it"
+FOUND_WORDS = "not made here, or the record of it is lost"
 _MOST_NUMBER_DIGITS = 18
 
 
@@ -31,8 +31,8 @@ class Backup:
     """One backup. id: None for a file that lies in the folder and stands in no ledger; then nothing is known of it but
     its name and size. The fields are those of the ledger, see store.backups.Entry.
 
-    manifest: as the archive has it; of a file that stands in no ledger it is read by `get` alone. gone_ms: since when,
-    or as of now, its file is not where it was.
+    manifest: as the archive has it; of a file that stands in no ledger it is read by `get` alone. taken_ms: 0 where
+    neither a name nor a manifest says when. gone_ms: since when, or as of now, its file is not where it was.
     """
 
     id: int | None
@@ -217,6 +217,11 @@ def _elsewhere(tx: Tx, name: str) -> Entry | None:
 
 
 def _not_found(context: Context, word: str) -> NotFound:
+    place = os.path.abspath(Path(word).expanduser()) if "\0" not in word else ""  # noqa: PTH100 - as it was looked for
+    if word and os.path.exists(place):  # noqa: PTH110 - a link to nothing is nothing, too
+        return NotFound(f"{place[:1_000]!a}: is no file")
+    if os.sep in word:
+        return NotFound(f"{place[:1_000]!a}: there is no such file")
     return NotFound(f"there is no backup {word[:200]!a} in {folder(context)}; 'chronos backup list' shows them")
 
 
@@ -229,9 +234,9 @@ def _looked_at(file: Path) -> Backup:
     try:
         with open_archive(file) as archive:
             found = _of_file(file.parent, file.name, size, archive.manifest)
+            return replace(found, taken_ms=archive.created_ms)
     except ArchiveRefused as error:
         return _of_file(file.parent, file.name, size, why=str(error))
-    return found
 
 
 # What killed processes left

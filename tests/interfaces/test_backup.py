@@ -120,6 +120,29 @@ def test_a_file_of_others_is_damaged_and_no_defect(box: Box) -> None:
     assert not (box.home / "evil").exists()
 
 
+def test_a_file_from_elsewhere_is_shown_by_what_it_says_itself(box: Box) -> None:
+    made = box.ok("backup", "create", "--json").json
+    moved = shutil.copy(Path(made["folder"]) / made["name"], box.home / "usb.zip")
+    found = box.ok("backup", "show", str(moved), "--json").json
+    assert (found["id"], found["taken_at"][:19]) == (None, made["taken_at"][:19])
+    (box.home / "note.txt").write_text("no backup")
+    assert box.ok("backup", "show", "note.txt", "--json").json["taken_at"] is None
+    assert "1970" not in box.ok("backup", "show", "note.txt").out
+    assert "is no file" in box.chronos("backup", "show", str(box.home)).err
+
+
+def test_a_list_fits_beside_the_copies_of_its_backups(box: Box) -> None:
+    box.ok("config", "set", "backup.copy_to", f"[{box.home / 'nas'}]")
+    box.ok("backup", "create", "--no-drill")
+    box.ok("backup", "create")
+    header, *rows = box.ok("backup", "list").out.splitlines()
+    assert all(len(line) <= 80 for line in (header, *rows))
+    assert [(row.split()[-4], row.split()[-3:]) for row in rows] == [
+        ("proven", ["0", "of", "1"]),
+        ("unproven", ["0", "of", "1"]),
+    ]
+
+
 def test_hostile_words_of_an_archive_reach_no_terminal(box: Box) -> None:
     file = box.home / "chronos-\x1b]0;owned\x07-20261124T030000Z.zip"
     file.write_bytes(b"PK\x03\x04" + b"\x1b[2J" * 100)
@@ -144,6 +167,12 @@ def test_an_encrypted_one_is_opened_by_a_file_or_stdin_and_by_nothing_else(box: 
     assert box.ok("backup", "verify", name, "--identity-file", str(identity)).code == 0
     assert box.ok("backup", "drill", name, "--identity-file", "-", stdin=identity.read_text()).code == 0
     assert box.chronos("backup", "verify", name, "--identity-file", "/nowhere").code == 4
+    other = box.home / "other.txt"
+    subprocess.run(["age-keygen", "-o", other], capture_output=True, check=True)
+    assert box.chronos("backup", "verify", name, "--identity-file", str(other)).code == 3, "it vouches for nothing"
+    copied = shutil.copy(box.data_dir / "backups" / name, box.home / "usb.zip.age")
+    unseen = box.chronos("backup", "verify", str(copied))
+    assert (unseen.code, unseen.out.splitlines()[-1].partition(":")[0]) == (3, "not verified")
     (box.home / "empty").write_text("# nothing\n")
     assert box.chronos("backup", "verify", name, "--identity-file", "empty").code == 2
     both = box.chronos("backup", "verify", name, "--identity-file", "-", "--passphrase-file", "-")
