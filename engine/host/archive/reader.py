@@ -15,24 +15,25 @@ from engine.errors import NotFound
 from engine.host.archive.directory import Directory, read_directory
 from engine.host.archive.layout import STORED
 from engine.host.archive.source import Source, Went, shown
-from engine.host.archive.unpacking import Placing, contents
+from engine.host.archive.unpacking import Placing, contents, fast_inflater, proven_inflater
 from engine.rules.backups import TEMPLATES, Member
 
 Progress = Callable[[int, int], None]
 """Called with the bytes of the file that were read, and how many there are to read."""
 
 
-def open_archive(path: Path, *, most_bytes: int | None = None) -> Archive:
+def open_archive(path: Path, *, most_bytes: int | None = None, ours: bool = False) -> Archive:
     """Open a backup, not encrypted, and check everything but its members' data: names, headers, manifest, SHA256SUMS.
 
-    most_bytes: what all members together may have unpacked.
+    most_bytes: what all members together may have unpacked. ours: whether we wrote it a moment ago, so that it is
+    inflated by the faster library; what comes from elsewhere gets the one that more hostile files were tried on.
 
     Raises ArchiveRefused with the reason where the file is not as the writer makes it; NotFound where it is missing,
     NotPossible where it must not be opened.
     """
     source = Source(path)
     try:
-        return Archive(source, read_directory(source, most_bytes))
+        return Archive(source, read_directory(source, most_bytes), ours=ours)
     except BaseException:
         source.close()
         raise
@@ -43,9 +44,10 @@ class Archive:
     order of the file. created_ms: when it was made, by the manifest. size: of the file, in bytes.
     """
 
-    __slots__ = ("_directory", "_source", "created_ms", "manifest", "members", "path", "size")
+    __slots__ = ("_directory", "_inflater", "_source", "created_ms", "manifest", "members", "path", "size")
 
-    def __init__(self, source: Source, directory: Directory) -> None:
+    def __init__(self, source: Source, directory: Directory, *, ours: bool) -> None:
+        self._inflater = fast_inflater if ours else proven_inflater
         self._source = source
         self._directory = directory
         self.path = source.path
@@ -73,7 +75,7 @@ class Archive:
             return text
         for entry, member in self._directory.files:
             if entry.name == name and entry.method == STORED:
-                return b"".join(contents(self._source, entry, member, _nowhere))
+                return b"".join(contents(self._source, entry, member, _nowhere, self._inflater))
         raise NotFound(f"{shown(str(self.path))}: holds no small file named {ascii(name)[:120]}")
 
     def sha256(self, progress: Progress | None = None) -> str:
@@ -84,7 +86,7 @@ class Archive:
         """Check the data of every member. Raises ArchiveRefused with the first that is not what was backed up."""
         went = self._went(progress)
         for entry, member in self._directory.files:
-            deque(contents(self._source, entry, member, went), maxlen=0)
+            deque(contents(self._source, entry, member, went, self._inflater), maxlen=0)
         self._source.check_unchanged()
 
     def extract(self, into: Path, progress: Progress | None = None) -> None:
@@ -100,7 +102,7 @@ class Archive:
             if any(member.name.startswith(TEMPLATES) for member in self.members):
                 place.folder(TEMPLATES.rstrip("/"))
             for entry, member in self._directory.files:
-                place.write(entry.name, contents(self._source, entry, member, went))
+                place.write(entry.name, contents(self._source, entry, member, went, self._inflater))
             self._source.check_unchanged()
 
     def _went(self, progress: Progress | None) -> Went:
