@@ -27,14 +27,14 @@ _SIGNATURES = {
 }
 _CONFIGS = {
     "same": "the same as in the backup",
-    "differs": "differs from the backup's and stays; --with-configuration puts the backup's in place",
+    "differs": "differs and stays; {configure} puts the backup's in place",
     "absent here": "there is none here; the backup's is written",
     "absent there": "stays; the backup holds none",
 }
 
 
-def plan_lines(plan: bridge.RestorePlan) -> Iterator[Line]:
-    """Yield what a restore would change."""
+def plan_lines(plan: bridge.RestorePlan, configure: str = "--with-configuration") -> Iterator[Line]:
+    """Yield what a restore would change. configure: what one types to have the configuration put in place too."""
     yield _fact("backup", plan.archive)
     age = bridge.format_duration(max(plan.age_ms, 1_000))
     yield _fact("taken", f"{times.moment(plan.taken_ms)}, {age} ago, on {plan.instance}")
@@ -47,15 +47,13 @@ def plan_lines(plan: bridge.RestorePlan) -> Iterator[Line]:
     yield from (_fact("API key", f"{one.id} ({one.name}): {one.what}") for one in plan.keys)
     carried = f"{_many(plan.audit_carried, 'entry')} made since; " if plan.audit_carried else ""
     yield _fact("audit log", f"{carried}{plan.audit_note}")
-    yield _fact("configuration", _CONFIGS.get(plan.config, plan.config))
+    yield _fact("configuration", _CONFIGS.get(plan.config, plan.config).replace("{configure}", configure))
     yield _fact("room", f"{bridge.format_size(plan.needs_bytes)} needed meanwhile")
     if plan.would_resend:
         words = f"{_many(plan.would_resend, 'message')} that waited in the backup and went out since: not sent again"
         yield _fact("delivered", words)
-    yield _fact(
-        "held", f"{_many(plan.held_total, 'message')} will wait until you release them: nothing is sent by itself"
-    )
-    yield from _held([(one.uid, one.target, one.subject, one.reason) for one in plan.held], plan.held_total)
+    yield _fact("held", f"{_many(plan.held_total, 'message')} will wait until you release them; nothing is sent")
+    yield from _held([(one.id, one.target, one.subject, one.reason) for one in plan.held], plan.held_total)
 
 
 def _states(plan: bridge.RestorePlan) -> Iterator[Line]:
@@ -90,14 +88,14 @@ def done_lines(done: Mapping[str, Any]) -> Iterator[Line]:
         return
     yield _fact("held", f"{_many(done['held_total'], 'message')}, each with its reason, until you release or cancel it")
     yield from _held(
-        [(one["uid"], one["target"], one["subject"], one["reason"]) for one in done["held"]], done["held_total"]
+        [(one["id"], one["target"], one["subject"], one["reason"]) for one in done["held"]], done["held_total"]
     )
     yield _fact("to release", f"chronos outbox release --filter 'tag:{done['tag']}'")
 
 
-def _held(found: list[tuple[str, str, str, str]], total: int) -> Iterator[Line]:
-    for uid, target, subject, reason in found[:_MOST_SHOWN]:
-        yield (Painted(f"  {uid}", "dim"), f"  {target}  {subject[:60]}: {reason}")
+def _held(found: list[tuple[int, str, str, str]], total: int) -> Iterator[Line]:
+    for number, target, subject, reason in found[:_MOST_SHOWN]:
+        yield (Painted(f"  #{number}", "dim"), f"  {target}  {subject[:60]}: {reason}")
     left = total - min(len(found), _MOST_SHOWN)
     if left:
         yield (Painted(f"  and {left} more", "dim"),)

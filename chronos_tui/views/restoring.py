@@ -28,7 +28,7 @@ class Waiting(NamedTuple):
 
 def plan(found: bridge.RestorePlan, *, with_configuration: bool = False) -> Document:
     """Return what would change, as the command prints it."""
-    lines = list(_spans(planning.plan_lines(found)))
+    lines = list(_spans(planning.plan_lines(found, configure="c")))
     if with_configuration:
         words = "the backup's configuration and templates are put in place; yours are kept beside them"
         lines.append((Span(f"{'chosen':<15} ", "dim"), Span(words, "warning")))

@@ -86,6 +86,11 @@ def test_many_held_messages_are_counted_and_the_first_are_named() -> None:
     assert "more" not in words(planning.plan_lines(plan(held=held(20), held_total=20)))
 
 
+def test_each_front_end_says_how_the_configuration_comes_along() -> None:
+    assert "stays; --with-configuration puts the" in words(planning.plan_lines(plan(config="differs")))
+    assert "stays; c puts the backup's" in words(planning.plan_lines(plan(config="differs"), configure="c"))
+
+
 def test_a_result_says_how_to_go_on() -> None:
     done = {
         "archive": "x.zip", "safety_backup": "s.zip", "held": [], "held_total": 0, "tag": "restored-20261124T090000Z",
