@@ -101,18 +101,21 @@ class _Slots:
             self._fill(items, *rule)
 
     def _fill(self, items: Sequence[Item], words: str, key: Callable[[datetime], object], number: int) -> None:
+        """Count what is proven and what is not apart. An unproven one uses up its slot although a proven one stands for
+        the same period: else, once that is gone, it would take the slot of an older one that was kept before.
+        """
         taken: set[object] = set()
         for proven in (True, False):
-            filled = 0
+            seen: set[object] = set()
             for one in items:
                 period = key(self._local(one))
-                if one.proven is not proven or period in taken:
+                if one.proven is not proven or period in seen:
                     continue
-                taken.add(period)
-                filled += 1
-                if filled <= number:
+                seen.add(period)
+                if len(seen) <= number and period not in taken:
                     self._kept.setdefault(one, []).append(words)
                     self._stands[words, period] = one
+            taken |= seen
 
     def _local(self, one: Item) -> datetime:
         return datetime.fromtimestamp(one.at_ms / 1000, tz=self._zone)

@@ -84,7 +84,7 @@ def test_the_ready_line_names_pid_and_data_directory(box: Box) -> None:
         assert box.ok("status", "--json").json["engine"]["pid"] == engine.process.pid
         checks = box.ok("health", "--json").json["checks"]
         # What was never proven is not called healthy, and on a new box is no fault either.
-        assert {one["name"]: one["level"] for one in checks if one["level"] != "ok"} == {"backup_proven": "unknown"}
+        assert {one["name"]: one["status"] for one in checks if one["status"] != "ok"} == {"backup_proven": "unknown"}
         assert engine.stop() == 0
     assert box.ok("status", "--json").json["engine"]["running"] is False
 

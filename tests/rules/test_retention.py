@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.rules.backups import Kind
@@ -91,6 +91,7 @@ def test_an_unproven_one_never_costs_a_proven_one_its_place(items: list[Item], k
 
 
 @given(ITEMS, KEEPS)
+@settings(max_examples=500)
 def test_pruning_twice_removes_nothing_more(items: list[Item], keep: Keep) -> None:
     once = _kept(items, keep)
 
