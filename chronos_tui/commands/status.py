@@ -57,6 +57,8 @@ def _say_backups(session: Session, found: bridge.BackupStanding) -> None:
 def _engine_words(engine: dict[str, Any]) -> str:
     if not engine["running"]:
         return "nobody delivers; start 'chronos-tui --engine-only'"
+    if engine["mode"] == "restore":
+        return f"nobody delivers: pid {engine['pid']} restores a backup"
     since = f" since {engine['started']}" if engine["started"] else ""
     return f"pid {engine['pid']} ({engine['mode']}){since}, {engine['state']}"
 

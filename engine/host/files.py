@@ -134,12 +134,14 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 def _directory_problem(path: Path, found: os.stat_result) -> str | None:
     mode = stat.S_IMODE(found.st_mode)
     if not stat.S_ISDIR(found.st_mode):
-        return f"{path}: is not a directory; name another with --data-dir"
+        return f"{path}: is not a directory; name another"
     if found.st_uid != os.geteuid():
         return (
             f"{path}: belongs to user {found.st_uid}, this is user {os.geteuid()}; "
-            f"run as its owner, or name another directory with --data-dir"
+            "run as its owner, or name another directory"
         )
+    if mode & stat.S_ISVTX and mode & 0o022:  # /tmp is everybody's, and has to stay so
+        return f"{path}: everybody can write to it (mode {mode:04o}); name a directory of your own in it"
     if mode & 0o022:
         return f"{path}: other users can write to it (mode {mode:04o}); run: chmod 700 {path}"
     return None

@@ -59,6 +59,13 @@ def test_a_directory_that_others_can_write_is_refused_with_the_command(tmp_path:
     assert mode(directory) == bits
 
 
+def test_nobody_is_told_to_close_a_directory_that_everybody_shares(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with pytest.raises(ConfigError, match="a directory of your own in it") as found:
+        ensure_private_dir(tmp_path)
+    assert "chmod" not in str(found.value)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     directory = tmp_path / "d"
