@@ -69,6 +69,8 @@ def sweep(folder: Path) -> int:
         if _NAME.fullmatch(path.name) is None:
             continue
         try:
+            if path.lstat().st_nlink != 1:
+                continue  # a name for something else, which must not be opened: it may be the database in use
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             continue  # gone meanwhile, or no file of ours

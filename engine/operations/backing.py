@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import engine
 from engine.errors import ArchiveRefused, ChronosError, ConfigError, NotPossible, StorageFull, VaultDamaged, VaultLocked
 from engine.host import children, temporary
+from engine.host.archive import apart
 from engine.host.archive.reader import open_archive
 from engine.host.archive.writer import ZipWriter
 from engine.host.files import ensure_private_dir, read_small
+from engine.host.paths import Paths
 from engine.operations import backups as known
-from engine.operations import checkpointing, restorenote, signing, vault
+from engine.operations import checkpointing, restorenote, signing, untouchable, vault
 from engine.operations.backups import Backup
 from engine.operations.commanding import Report, Stopped, Telling
 from engine.operations.context import Context, writable
@@ -28,6 +30,7 @@ from engine.operations.verdicts import Verdict
 from engine.rules.backups import (
     CONFIG,
     FORMAT,
+    MOST_MEMBERS,
     MOST_SMALL_BYTES,
     RESTORE,
     TEMPLATES,
@@ -46,6 +49,12 @@ CREATED, FAILED = "backup.created", "backup.failed"
 _SPARE_BYTES = 64 * 1024 * 1024
 _MEMORY_BYTES = 512 * 1024 * 1024
 """Of address space, most of which is never touched: a snapshot stays at 25 MiB."""
+
+_MOST_BESIDE_BYTES = 64 * 1024 * 1024
+"""Of configuration and templates together, which are held in memory."""
+
+_OTHER_MEMBERS = 4
+"""The database, RESTORE.md, the manifest and the sums."""
 
 _NAME_TRIES = 5
 _STAGES = {"copying": "copying the database", "packing": "packing", "encrypting": "encrypting"}
@@ -196,8 +205,13 @@ class _Making:
                 raise ArchiveRefused(f"the backup that was just written is not sound and was not kept: {why}")
         if verdict is None or not any(step.name == "sums" and step.ok for step in verdict.steps):
             self._tell("checking every sum", 0, 0)
-            with open_archive(archive) as written:
-                written.verify(lambda done, total: self._tell("checking every sum", done, total))
+            apart.read(
+                archive,
+                None,
+                ours=True,
+                progress=lambda done, total: self._tell("checking every sum", done, total),
+                stopped=self._tell.ask,
+            )
         return verdict
 
     def _encrypted(self, stack: ExitStack, archive: Path) -> Path:
@@ -337,21 +351,45 @@ def _beside(context: Context) -> list[tuple[str, bytes]]:
     paths = context.machine.paths
     if paths is None:
         return []
-    files = [(CONFIG, paths.config_file)]
-    templates = paths.config_file.with_name(TEMPLATES.rstrip("/"))
-    if templates.is_dir():
-        files += sorted((f"{TEMPLATES}{path.name}", path) for path in templates.iterdir() if path.is_file())
-    found = []
-    for name, path in files:
+    found: list[tuple[str, bytes]] = []
+    left = _MOST_BESIDE_BYTES
+    for name, path in [(CONFIG, paths.config_file), *_templates(context, paths)]:
         try:
-            if not allowed(name):
-                raise ConfigError(["has a name that a backup does not take"])
-            found.append((name, read_small(path, MOST_SMALL_BYTES)))
+            _may_go_in(context, name, path)
+            if len(found) == MOST_MEMBERS - _OTHER_MEMBERS:
+                raise ConfigError([f"is one of more than {len(found)} files, which is all that a backup takes"])
+            data = read_small(path, MOST_SMALL_BYTES)
+            if len(data) > left:
+                raise ConfigError([f"is beyond the {format_size(_MOST_BESIDE_BYTES)} that a backup takes of these"])
         except FileNotFoundError:
             continue
         except ConfigError as error:
             context.log.event("WARNING", "backup_left_out", file=str(path), reason=str(error))
+            continue
+        left -= len(data)
+        found.append((name, data))
     return found
+
+
+def _templates(context: Context, paths: Paths) -> list[tuple[str, Path]]:
+    folder = paths.config_file.with_name(TEMPLATES.rstrip("/"))
+    try:
+        return sorted((f"{TEMPLATES}{path.name}", path) for path in folder.iterdir() if not path.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        context.log.event("WARNING", "backup_left_out", file=str(folder), reason=error.strerror or str(error))
+        return []
+
+
+def _may_go_in(context: Context, name: str, path: Path) -> None:
+    """Raise ConfigError for what is left out. A template that is a link may lead to a key, whatever it is called."""
+    if not allowed(name):
+        raise ConfigError(["has a name that a backup does not take"])
+    if name != CONFIG and path.is_symlink():
+        raise ConfigError(["is a link, which a backup does not follow"])
+    if untouchable.in_use(context, path):
+        raise ConfigError(["is the database that is in use"])
 
 
 def _sha256(path: Path) -> str:

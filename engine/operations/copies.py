@@ -12,9 +12,11 @@ from pathlib import Path
 from engine.errors import ChronosError, NotPossible
 from engine.host.copying.base import Destination, destination
 from engine.model import RetryPolicy
+from engine.operations import untouchable
 from engine.operations.commanding import Stopped
 from engine.operations.context import Context, writable
 from engine.rules.backoff import delay_ms, gives_up, rng_for
+from engine.rules.backups import parse_name
 from engine.rules.text import safe_line
 from engine.store import audit, backups
 from engine.store import copies as store
@@ -105,9 +107,13 @@ def _push(context: Context, due: Due, report: Report | None) -> bool:
 def _made(context: Context, due: Due, report: Report | None) -> str:
     """Put it there unless it is there, and read it back; return in words what was done."""
     place = destination(due.destination, context.machine.env)
+    path = Path(due.folder, due.name)
+    # The ledger may have come with a restore: a row of it must not send any other file away, nor under another name.
+    if parse_name(due.name) is None:
+        raise NotPossible("the ledger names a file that is no backup's")
+    untouchable.check(context, path)
     if due.attempts and _is_there(place, due, report):
         return "it lay there already, and was read back"
-    path = Path(due.folder, due.name)
     words = place.put(path, due.name, _told(report, f"copying {due.name} to {due.destination}"))
     if not _is_there(place, due, report):
         if _sha256(path) != due.sha256:

@@ -22,9 +22,9 @@ from engine.errors import (
     TryAgain,
 )
 from engine.host import children
-from engine.host.archive.reader import open_archive
+from engine.host.archive import apart
 from engine.host.scratch import scratch
-from engine.operations import recovery, signing
+from engine.operations import recovery, signing, untouchable
 from engine.operations.commanding import Report, Stopped
 from engine.operations.context import Context
 from engine.operations.unlocking import Opener as Opener  # noqa: PLC0414 - handed on
@@ -59,8 +59,7 @@ def verify(context: Context, file: Path, *, report: Report | None = None, opened
     """
     steps = Steps(context, file, report)
     entry = _entry(context, file)
-    if entry is not None:
-        steps.make("file", lambda: _same_file(steps, entry))
+    _begin(steps, entry)
     if steps.sound:
         with _plainly(steps, opened) as archive:
             if archive is not None and _sums(steps, archive):
@@ -85,8 +84,7 @@ def drill(
     """
     steps = Steps(context, file, report)
     entry = _entry(context, file)
-    if entry is not None:
-        steps.make("file", lambda: _same_file(steps, entry))
+    _begin(steps, entry)
     key = None if kit is None else recovery.open_kit(*kit)
     if steps.sound:
         with _plainly(steps, opened) as archive:
@@ -100,9 +98,9 @@ def drill(
 def drill_archive(
     context: Context, archive: Path, *, report: Report | None = None, kit: tuple[str, str] | None = None
 ) -> Verdict:
-    """The same for a ZIP that is not encrypted and stands in no ledger (yet). Records nothing."""
+    """The same for a ZIP that we wrote a moment ago and that stands in no ledger yet. Records nothing."""
     steps = Steps(context, archive, report)
-    _restore(steps, archive, None if kit is None else recovery.open_kit(*kit))
+    _restore(steps, archive, None if kit is None else recovery.open_kit(*kit), ours=True)
     return steps.verdict(Proof.PROVEN)
 
 
@@ -113,6 +111,7 @@ def plain(context: Context, file: Path, opened: Opener | None) -> Iterator[Path]
     opened: what opens it, instead of what the configuration names.
     Raises NotFound, ArchiveRefused for what is no age file, BadInput where nothing opens it, NotPossible, StorageFull.
     """
+    untouchable.check(context, file)
     if not file.name.endswith(AGE):
         yield file
         return
@@ -125,9 +124,21 @@ def plain(context: Context, file: Path, opened: Opener | None) -> Iterator[Path]
 # The steps
 
 
+def _begin(steps: Steps, entry: backups.Entry | None) -> None:
+    """Look at the file as a whole: that it may be opened at all, and is the one that was made."""
+    if entry is not None:
+        steps.make("file", lambda: _same_file(steps, entry))
+        return
+    try:
+        untouchable.check(steps.context, steps.file)
+    except ArchiveRefused as error:
+        steps.add("file", ok=False, detail=str(error), took_ms=0)
+
+
 def _same_file(steps: Steps, entry: backups.Entry) -> str:
     import hashlib
 
+    untouchable.check(steps.context, steps.file)
     try:
         with steps.file.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -177,13 +188,14 @@ def _data_dir(context: Context) -> Path:
 
 
 def _sums(steps: Steps, archive: Path) -> bool:
-    def work() -> str:
-        with open_archive(archive) as found:
-            steps.manifest = found.manifest
-            found.verify(steps.counting("sums"))
-            return f"{len(found.members)} members, each as it was backed up"
+    return steps.make("sums", lambda: _read(steps, archive, None, ours=False))
 
-    return steps.make("sums", work)
+
+def _read(steps: Steps, archive: Path, into: Path | None, *, ours: bool) -> str:
+    """Check every member and, with `into`, unpack it there."""
+    found = apart.read(archive, into, ours=ours, progress=steps.counting("sums"), stopped=steps.ask)
+    steps.manifest = found.manifest
+    return f"{found.members} members, each as it was backed up"
 
 
 def _signature(steps: Steps, own_keys: frozenset[str]) -> str:
@@ -195,13 +207,13 @@ def _signature(steps: Steps, own_keys: frozenset[str]) -> str:
     return "by a key of this installation"
 
 
-def _restore(steps: Steps, archive: Path, key: tuple[str, bytes] | None) -> None:
-    """Extract, judge the database in a child, open the secrets, judge the signature by the keys that are then known.
+def _restore(steps: Steps, archive: Path, key: tuple[str, bytes] | None, *, ours: bool = False) -> None:
+    """Unpack, judge the database in a child, open the secrets, judge the signature by the keys that are then known.
 
-    key: a root key and its id, from a recovery kit.
+    key: a root key and its id, from a recovery kit. ours: whether we wrote the file a moment ago.
     """
     with _scratch(steps) as folder:
-        if folder is None or not _extracted(steps, archive, folder):
+        if folder is None or not steps.make("sums", lambda: _read(steps, archive, folder, ours=ours)):
             return
         keys: list[str] = []
         found = _judged(steps, folder / DATABASE)
@@ -210,23 +222,13 @@ def _restore(steps: Steps, archive: Path, key: tuple[str, bytes] | None) -> None
         steps.make("signature", lambda: _signature(steps, frozenset(keys)))
 
 
-def _extracted(steps: Steps, archive: Path, folder: Path) -> bool:
-    def work() -> str:
-        with open_archive(archive) as found:
-            steps.manifest = found.manifest
-            found.extract(folder, steps.counting("sums"))
-            return f"{len(found.members)} members, each as it was backed up"
-
-    return steps.make("sums", work)
-
-
 def _judged(steps: Steps, database: Path) -> dict[str, Any] | None:
     """Have a child look at the database; each thing that it looked at is a step. None where it gave no answer."""
     assert steps.manifest is not None, "the sums hold"
     size = database.stat().st_size
     limit_s = _LEAST_S + size // _BYTES_PER_S
     began_ms = steps.context.clock.monotonic_ms()
-    claimed = {name: steps.manifest.get(name) for name in ("schema", "counts", "rows", "audit")}
+    claimed = {name: steps.manifest.get(name) for name in ("schema", "database_id", "counts", "rows", "audit")}
     try:
         found = children.run(
             judging.MODULE,

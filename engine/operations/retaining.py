@@ -18,7 +18,7 @@ from engine.operations.backups import Backup
 from engine.operations.commanding import Report
 from engine.operations.context import Context, writable
 from engine.rules import retention
-from engine.rules.backups import Proof
+from engine.rules.backups import Proof, parse_name
 from engine.rules.durations import rfc3339
 from engine.rules.retention import Item, Keep
 from engine.store import audit, backupkeeping
@@ -97,7 +97,10 @@ def _remove(context: Context) -> None:
     """Remove the files of what was marked, now or by a run that was killed."""
     left = context.database.read(backupkeeping.leftover)
     folders, done, trouble = set(), [], ""
+    ours = str(backups.folder(context))
     for one in left:
+        if one.folder != ours or parse_name(one.name) is None:
+            continue  # a row of a restored ledger, of another box or made up: no reason to remove anything elsewhere
         path = Path(one.folder, one.name)
         try:
             path.unlink(missing_ok=True)

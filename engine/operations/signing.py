@@ -21,7 +21,7 @@ from engine.operations.context import Context
 from engine.operations.vault import Signer
 from engine.rules import checkpoints
 from engine.rules.backups import statement
-from engine.store import backups
+from engine.store import audit, backups
 
 KEY_FILE = "backup-signing.key"
 ALGORITHM = "ed25519"
@@ -74,6 +74,14 @@ def judge(
             f"with --trust-key {key}"
         )
     return Authenticity.UNKNOWN_KEY
+
+
+def must_be_known(context: Context) -> bool:
+    """Whether a backup that is to take today's place must be signed by a known key: there is something here to lose,
+    and there are keys by which what is genuine can be told. Whose it says that it is does not count: whoever forges one
+    says what helps.
+    """
+    return bool(_keys(context)) and context.database.read(audit.head)[0] > 0
 
 
 def signing_key(manifest: Mapping[str, Any]) -> str:

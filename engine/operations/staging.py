@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.clock import Clock
-from engine.errors import ArchiveRefused, ChronosError, NotPossible, StorageFull
+from engine.errors import ArchiveForged, ArchiveRefused, ChronosError, NotPossible, StorageFull
 from engine.host import children
 from engine.host.archive.reader import Archive, open_archive
 from engine.host.log import Log
@@ -139,7 +139,7 @@ def _room(context: Context, archive: Archive, paths: Paths) -> int:
 
 def _judged(archive: Archive, database: Path, report: Report | None) -> dict[str, Any]:
     """Have a child look at the database before anything of it is used."""
-    claimed = {name: archive.manifest.get(name) for name in ("schema", "counts", "rows", "audit")}
+    claimed = {name: archive.manifest.get(name) for name in ("schema", "database_id", "counts", "rows", "audit")}
     limit_s = _LEAST_S + database.stat().st_size // _BYTES_PER_S
     telling = Telling(report, "judging")
     found = children.run(
@@ -173,6 +173,12 @@ def _whose(
     verdict = signing.judge(context, archive.manifest, own_keys=frozenset(keys), trust=trust)
     if verdict is not signing.Authenticity.CONFIRMED:
         key = signing.signing_key(archive.manifest)
+        if signing.must_be_known(context):
+            why = "; ".join(warnings) or "nobody here knows that key"
+            raise ArchiveForged(
+                f"{archive.path.name}: it is not signed with a key of this installation ({why}), so somebody may have "
+                f"made it; where you know that it is genuine, vouch for its key with --trust-key {key}"
+            )
         warnings.append(
             f"signed by the key {key}, which is not known here: whether somebody put it in its place cannot be told"
         )

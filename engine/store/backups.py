@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, NamedTuple
 
-from engine.rules.backups import Kind, Proof
+from engine.rules.backups import Kind, Proof, parse_name
 from engine.store.tx import Row, Tx
 
 
@@ -89,6 +90,23 @@ def record_gone(tx: Tx, number: int, at_ms: int | None) -> None:
 def record_pruned(tx: Tx, number: int, at_ms: int) -> None:
     """Write down that retention took the file."""
     tx.run("backups.pruned", {"id": number, "at_ms": at_ms})
+
+
+def all_told_as_ours(tx: Tx) -> bool:
+    """Whether every row stands for a file that a backup can be, in words that can be read again. For a judge: files are
+    read, sent away and removed by what stands here, and a stranger's rows would name others.
+    """
+    return all(
+        parse_name(name) is not None and folder[:1] == "/" and folder == os.path.normpath(folder) and _is_told(words)
+        for folder, name, words in tx.rows("backups.told")
+    )
+
+
+def _is_told(words: str) -> bool:
+    try:
+        return isinstance(json.loads(words), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def database_id(tx: Tx) -> str:

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from engine.clock import SystemClock
 from engine.rules.canonical import GENESIS, unbroken, verify_chain
-from engine.store import audit, migrate
+from engine.store import audit, backups, migrate
 from engine.store.audit import Span
 from engine.store.opening import APPLICATION_ID, PAGE_BYTES
 from engine.store.queries import Queries
@@ -51,8 +51,7 @@ _OURS = b'{"action":"audit.'
 _GOES_ON = frozenset({"text", "audit"})
 """Steps whose failure keeps nothing that comes after from being looked at."""
 
-_LIMITS = (
-    # What the largest of our own statements need, and no more; "Defense Against The Dark Arts" of sqlite.org.
+_LIMITS = (  # what the largest of our own statements need; "Defense Against The Dark Arts" of sqlite.org
     (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000),
     (sqlite3.SQLITE_LIMIT_COLUMN, 100),
     (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 100),
@@ -196,9 +195,8 @@ def _many(count: int, what: str) -> str:
 def judge(path: Path, manifest: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Return {"steps": [{name, ok, detail, took_ms}], "vault": row, "secrets": rows}; sealed bytes in hex.
 
-    manifest: what the database is held against; of it schema, counts, rows and audit are read. Stops at the first step
-    that fails, for what comes after would read what is known to be unsound; an audit log that was tampered with is not,
-    nor are bytes that are no text.
+    manifest: what the database is held against. Stops at the first step that fails, for what comes after would read
+    what is known to be unsound; an audit log that was tampered with is not.
     """
     clock = SystemClock()
     steps: list[dict[str, Any]] = []
@@ -287,7 +285,17 @@ def _counts(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:
         found = connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608 - one of our names
         if found != rows[table]:
             raise Unsound(f"{table} has {found} rows, the manifest says {rows[table]!s:.20}")
+    if "backups" in ours:
+        _whose(Tx(connection, Queries()), manifest)
     return f"{_many(sum(states.values()), 'message')} and the rows of {_many(len(rows), 'table')}, as the manifest says"
+
+
+def _whose(tx: Tx, manifest: dict[str, Any]) -> None:
+    """Look at what a signature, and the files of other backups, are judged by."""
+    if manifest.get("database_id", found := backups.database_id(tx)) != found:
+        raise Unsound("it is the database of another outbox than the manifest says")
+    if not backups.all_told_as_ours(tx):
+        raise Unsound("its own list of backups names or tells of files as ours never does")
 
 
 def _tables(version: int) -> set[str]:

@@ -173,6 +173,63 @@ def test_its_own_note_is_enough_to_look_at_it_with_a_shell(box: Box, tmp_path: P
         assert expected in done.stdout, expected
 
 
+def left_out(box: Box) -> dict[str, str]:
+    assert isinstance(box.context.log, EventLog)
+    return {
+        Path(fields["file"]).name: fields["reason"]
+        for _level, name, fields in box.context.log.events
+        if name == "backup_left_out"
+    }
+
+
+def test_templates_that_lead_elsewhere_are_left_out(box: Box, tmp_path: Path) -> None:
+    """A key that is called a template must not lie in every backup; nor may the database be opened by its path."""
+    paths = box.context.machine.paths
+    assert paths is not None
+    templates = paths.config_file.with_name("templates")
+    templates.mkdir()
+    (tmp_path / "root.key").write_text("secret")
+    (templates / "a.txt").symlink_to(tmp_path / "root.key")
+    (templates / "b.txt").symlink_to(tmp_path / "nothing")
+    (templates / "c.txt").symlink_to(templates / "c.txt")
+    (templates / "d.txt").hardlink_to(box.database.path)
+    with zipfile.ZipFile(make(box).path) as archive:
+        assert archive.namelist() == ["chronos.db", "RESTORE.md", "manifest.json", "SHA256SUMS"]
+    reasons = left_out(box)
+    assert "link" in reasons["a.txt"]
+    assert "link" in reasons["b.txt"]
+    assert "link" in reasons["c.txt"]
+    assert "database" in reasons["d.txt"]
+
+
+def test_more_templates_than_a_backup_takes_do_not_keep_it_from_being_made(box: Box) -> None:
+    paths = box.context.machine.paths
+    assert paths is not None
+    templates = paths.config_file.with_name("templates")
+    templates.mkdir()
+    for number in range(1_200):
+        (templates / f"{number:04}.txt").write_text("x")
+    for number in range(17):  # beyond the 64 MiB that are held in memory
+        with (templates / f"0{number:02}-large").open("wb") as file:
+            file.truncate(4 * 1024 * 1024)
+    made = make(box)
+    assert made.proof is Proof.PROVEN
+    with zipfile.ZipFile(made.path) as archive:
+        assert len(archive.namelist()) == 1_000
+    reasons = left_out(box)
+    assert "1199.txt" in reasons
+    assert [name for name, why in reasons.items() if "MiB" in why] == ["015-large", "016-large"]
+
+
+def test_a_folder_of_templates_that_cannot_be_read_is_said(box: Box) -> None:
+    paths = box.context.machine.paths
+    assert paths is not None
+    templates = paths.config_file.with_name("templates")
+    templates.symlink_to(templates)
+    assert make(box).proof is Proof.PROVEN
+    assert "templates" in left_out(box)
+
+
 def test_configuration_and_templates_go_with_it_and_what_does_not_fit_is_said(box: Box) -> None:
     paths = box.context.machine.paths
     assert paths is not None
@@ -192,7 +249,7 @@ def test_configuration_and_templates_go_with_it_and_what_does_not_fit_is_said(bo
         assert "`templates/`" in archive.read("RESTORE.md").decode()
     assert isinstance(box.context.log, EventLog)
     left_out = [fields["file"] for _level, name, fields in box.context.log.events if name == "backup_left_out"]
-    assert [Path(file).name for file in left_out] == ["bad name.txt", "huge.txt"]
+    assert [Path(file).name for file in left_out] == ["bad name.txt", "fifo", "huge.txt"]
 
 
 # The vault

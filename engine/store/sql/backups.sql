@@ -46,3 +46,6 @@ UPDATE backups SET pruned_ms = :at_ms WHERE id = :id AND pruned_ms IS NULL;
 
 -- database_id: tells this outbox's history from any other's.
 SELECT value FROM meta WHERE key = 'database_id';
+
+-- told: what files are found by, and what is told of them; for a judge, so every row.
+SELECT folder, name, manifest FROM backups;
