@@ -37,7 +37,7 @@ _COLUMNS = (
     Column("copies", width=6),
     Column("encrypted", width=9, rank=2),
     Column("file", least=24, weight=3, rank=3),
-    Column("in words", least=14, weight=3, rank=1),
+    Column("why", least=14, weight=3, rank=1),
 )
 
 

@@ -32,7 +32,8 @@ def _newest(found: bridge.BackupStanding, now_ms: int) -> Line:
     assert found.newest_ms is not None, "there is one"
     words, role = _WORDS.get(found.newest_proof, (bridge.safe_line(found.newest_proof, 20), ""))
     why = f": {bridge.safe_line(found.newest_detail, 200)}" if role and found.newest_detail else ""
-    total = f"  {found.count} of {bridge.format_size(found.size)}"
+    files = "1 file" if found.count == 1 else f"{found.count} files"
+    total = f"  {files}, {bridge.format_size(found.size)}"
     return (Span(f"newest {when.ago(found.newest_ms, now_ms)}, "), Span(f"{words}{why}", role), Span(total, "dim"))
 
 
