@@ -308,6 +308,7 @@ class Staged:
             self._settle_by_log("live")
         tx.run("carrying.hold_waiting")
         tx.run("carrying.end_attempts", {"now_ms": now_ms})
+        tx.run("carrying.count_attempts")
         tx.run("carrying.tag_held", {"tag": tag})
         tx.run("carrying.skip_items")
         tx.run("carrying.end_bulks")

@@ -457,6 +457,25 @@ def test_of_a_forked_history_nothing_is_lost_and_nothing_sent(site: Site, tmp_pa
         other.sound()
 
 
+def test_what_was_tried_more_often_in_a_fork_can_be_tried_again(site: Site, tmp_path: Path) -> None:
+    """The number of an attempt is given once: else the claim would fail, and with it every other one, for ever."""
+    uid = site.put().uid
+    copied(site, tmp_path / "other")
+    for _ in range(2):
+        for one in site.claim():
+            site.finish(one, Outcome(Sent.NO, "connection refused"))
+        site.clock.advance_ms(3_600_000)
+    file = site.back_up()
+    with opened_site(tmp_path / "other", clock=site.clock) as other:
+        other.context.entropy = lambda n: (1 << 40).to_bytes(n, "big")
+        other.put(text="here")
+        done = other.apply(file)  # no log tells of attempts that failed, so it looks like a history that goes on
+        frozen = freeze(other.context, Action.RELEASE, expression=f"tag:{done.tag}")
+        act(other.context, frozen.bulk_id)
+        assert uid in other.deliver()
+        other.sound()
+
+
 def test_a_backup_that_is_ahead_brings_its_newer_state(site: Site, tmp_path: Path) -> None:
     site.make_vault()
     secrets.set_secret(site.context, "smtp", "old")

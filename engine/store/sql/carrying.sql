@@ -210,6 +210,12 @@ UPDATE main.attempts
        rule = 'held by the restore'
  WHERE outcome IS NULL;
 
+-- count_attempts: of two histories of a message: the number of an attempt is given once.
+UPDATE main.messages
+   SET attempts = (SELECT max(a.attempt_no) FROM main.attempts AS a WHERE a.message_id = messages.id)
+ WHERE state <> 'delivered'
+   AND EXISTS (SELECT 1 FROM main.attempts AS a WHERE a.message_id = messages.id AND a.attempt_no > messages.attempts);
+
 -- tag_held: so that they can be let go together.
 INSERT OR IGNORE INTO main.tags
 SELECT :tag, id FROM main.messages WHERE state = 'held' AND substr(state_reason, 1, 10) = 'restored: ';
