@@ -27,11 +27,12 @@ from tests import support
 from tests.engine.model import FITS, KEEP_MS, ROUTES, TARGETS
 from tests.engine.restores import Site, rescue
 
-EXAMPLES = int(os.environ.get("CHRONOS_RESTORE_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("CHRONOS_RESTORE_EXAMPLES", "12"))
 STEPS = int(os.environ.get("CHRONOS_RESTORE_STEPS", "14"))
 DAY_MS = 86_400_000
 WAITING = {"queued", "sending", "held"}
 ENDED = {"dead", "cancelled", "expired"}
+FATES = ["not_sent", "on the wire", "hold", "cancel", "delivered", "rejected", "unknown"]
 OUTCOMES = ["delivered", "delivered", "not_sent", "rejected", "unknown"]
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
@@ -84,13 +85,26 @@ class Restores(RuleBasedStateMachine):
 
     # What happens
 
-    @initialize(ordering_keys=st.lists(st.sampled_from([None, "k1"]), min_size=2, max_size=4))
-    def begin(self, ordering_keys: list[str | None]) -> None:
-        """Something waits, and there is a backup of it."""
-        for ordering_key in ordering_keys:
-            self.site.put(target="a", text="words", ordering_key=ordering_key, on_uncertain=OnUncertain.ASK)
+    @initialize(fates=st.lists(st.tuples(st.sampled_from(FATES), st.sampled_from(FATES)), min_size=2, max_size=5))
+    def begin(self, fates: list[tuple[str, str]]) -> None:
+        """There is a backup, and something happened to each message before it, and something after it."""
+        uids = [self.site.put(target="a", text="words", on_uncertain=OnUncertain.ASK).uid for _ in fates]
+        self._meet({uid: before for uid, (before, _) in zip(uids, fates, strict=True)})
         self.known = self._states()
         self.back_up()
+        self._meet({uid: after for uid, (_, after) in zip(uids, fates, strict=True)})
+
+    def _meet(self, fates: dict[str, str]) -> None:
+        states = self._states()
+        for uid, fate in fates.items():
+            if fate in FITS and states[uid] in FITS[fate]:
+                acts.act_on_one(self.site.context, Action(fate), uid)
+        for one in self.site.claim():
+            if (fate := fates[one.taken.uid]) in OUTCOMES:
+                self._finish(one, fate)
+            else:
+                self.on_wire.append(one)
+        self.clock.advance_ms(10_000)
 
     @rule(
         name=st.sampled_from(["a", "b", "r"]),
@@ -232,6 +246,7 @@ class Restores(RuleBasedStateMachine):
         self.site.sound()
         assert self.site.rows(SCHEMA) == self.schema
         assert bulk.unfinished(self.site.context) == []
+        assert self.site.rows("SELECT 1 FROM attempts WHERE outcome IS NULL") == []
         self.cut_off, self.on_wire = self.cut_off + self.on_wire, []
         self.known = wanted
 
