@@ -17,6 +17,7 @@ from engine.host.paths import paths
 from engine.operations import commanding
 from engine.operations.commanding import Performer, Report, Stopped
 from engine.operations.context import Context
+from tests.support import EventLog
 from engine.store import commands as store
 
 
@@ -223,7 +224,8 @@ def test_the_executor_takes_what_another_process_asked(engine: Engine) -> None:
 
 def test_an_end_that_cannot_be_recorded_keeps_nobody_waiting_for_ever(engine: Engine) -> None:
     """A backup fills the disk, and that it failed does not fit either."""
-    marker = engine.paths.degraded
+    marker, log = engine.paths.degraded, EventLog()
+    engine.context.machine = engine.context.machine._replace(log=log)
 
     def fill(_context: Context, _arguments: Mapping[str, Any], _report: Report) -> dict[str, Any]:
         marker.write_text("full\n")
@@ -233,10 +235,7 @@ def test_an_end_that_cannot_be_recorded_keeps_nobody_waiting_for_ever(engine: En
     asked = commanding.ask(engine.context, "fill", {})
     executor.start()
     try:
-        for _ in range(2_000):
-            if marker.exists():
-                break
-            threading.Event().wait(0.01)  # there is nothing else to wait for: nobody can be told
+        log.wait_for("commands_wait")
         marker.unlink()
         executor.wake()
         with pytest.raises(TryAgain, match="is there still"):
