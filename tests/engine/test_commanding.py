@@ -17,8 +17,8 @@ from engine.host.paths import paths
 from engine.operations import commanding
 from engine.operations.commanding import Performer, Report, Stopped
 from engine.operations.context import Context
-from tests.support import EventLog
 from engine.store import commands as store
+from tests.support import EventLog
 
 
 @pytest.fixture
