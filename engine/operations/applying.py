@@ -152,7 +152,7 @@ def _swap(context: Context, ready: Prepared, known: Here, safety: str | None, as
                 staged.answer(document(found))
             staged.guard()
             stack.enter_context(settingback.set_aside(context, now_ms, wanted=kept is not None))
-            staged.copy_into(writer)
+            staged.copy_into(writer, busy_ms=context.database.options.busy_ms)
         return outcome
 
     outcome = context.database.outside_transaction(work)

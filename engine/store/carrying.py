@@ -40,7 +40,6 @@ _PARTS = {"backup_copies": ("backup_id", "backups", "destination"), "bulk_items"
 """The column that names the whole, the wholes' table, and what tells the parts of one apart."""
 
 _LOG_WORDS = ("audit_pruned_seq", "database_id", "search_indexed_id")
-_BUSY_S = 5.0
 _PUBLIC_KEY, _PENDING = "audit_public_key", "vault_pending"
 _NOW_NEWER = frozenset({Relation.CONTINUES, Relation.FORKED, Relation.FOREIGN})
 
@@ -346,12 +345,12 @@ class Staged:
         if found != "ok":
             raise DatabaseUnusable(f"{self.path}: the copy is not sound ({found:.200}); nothing was changed")
 
-    def copy_into(self, writer: Connection) -> None:
+    def copy_into(self, writer: Connection, *, busy_ms: int) -> None:
         """Put every page in the place of today's, in one transaction of SQLite's: all of it or nothing.
 
-        Raises DatabaseBusy where somebody who knows nothing of turns (a shell of SQLite's) keeps it locked.
+        Raises DatabaseBusy where somebody who knows nothing of turns (a shell of SQLite's) keeps it locked for longer.
         """
-        give_up = time.monotonic() + _BUSY_S
+        give_up = time.monotonic() + busy_ms / 1000
 
         def look(status: int, _remaining: int, _total: int) -> None:
             if status in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} and time.monotonic() > give_up:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ArchiveRefused, NotPossible, SecretMissing, Sent
+from engine.errors import ArchiveRefused, DatabaseBusy, NotPossible, SecretMissing, Sent
 from engine.host.archive.reader import open_archive
 from engine.model import OnUncertain, Outcome
 from engine.operations import (
@@ -257,6 +257,23 @@ def test_who_asks_it_to_end_finds_everything_as_it_was(site: Site, stage: str) -
     with pytest.raises(Stopped):
         site.apply(file, report=end)
     assert site.states() == before == {"queued": 2}
+    site.sound()
+
+
+def test_who_locks_the_database_by_hand_does_not_keep_everybody_waiting(site: Site) -> None:
+    site.put()
+    file = site.back_up()
+    site.database.options = site.database.options._replace(busy_ms=100)
+    with closing(sqlite3.connect(site.database.path, isolation_level=None)) as shell:
+
+        def lock(said: str, _done: int, _total: int) -> None:
+            if said == "putting it in place":
+                shell.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(DatabaseBusy, match="keeps the database locked"):
+            site.apply(file, report=lock)
+        shell.execute("ROLLBACK")
+    assert site.states() == {"queued": 1}
     site.sound()
 
 
