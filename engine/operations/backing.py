@@ -58,7 +58,7 @@ _OTHER_MEMBERS = 4
 
 _NAME_TRIES = 5
 _STAGES = {"copying": "copying the database", "packing": "packing", "encrypting": "encrypting"}
-NOT_DRILLED = "it was not drilled"
+NOT_DRILLED = "not drilled"
 
 
 def create(

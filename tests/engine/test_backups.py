@@ -292,7 +292,7 @@ def test_with_a_locked_vault_it_is_made_all_the_same_and_listed_as_unproven(box:
 
 def test_what_is_not_drilled_is_read_again_and_unproven(box: Box) -> None:
     made = make(box, drill=False)
-    assert (made.proof, made.proof_detail, made.verified_ok) == (Proof.UNPROVEN, "it was not drilled", True)
+    assert (made.proof, made.proof_detail, made.verified_ok) == (Proof.UNPROVEN, "not drilled", True)
     configure(box, drill=False)
     assert make(box).proof is Proof.UNPROVEN
     assert make(box, drill=True).proof is Proof.PROVEN

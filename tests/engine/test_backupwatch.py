@@ -337,7 +337,7 @@ def test_the_newest_backup_being_unproven_is_an_incident_until_one_is(box: Box) 
 
 def test_what_a_restore_saves_before_it_begins_is_no_backup_that_waits_for_its_proof(box: Box) -> None:
     fake(box.context, box.clock.now_ms() - HOUR_MS)
-    fake(box.context, box.clock.now_ms(), kind=Kind.SAFETY, proof=Proof.UNPROVEN, detail="it was not drilled")
+    fake(box.context, box.clock.now_ms(), kind=Kind.SAFETY, proof=Proof.UNPROVEN, detail="not drilled")
 
     assert found_incidents(box, watch=True) == {}
 
