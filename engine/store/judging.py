@@ -261,7 +261,7 @@ def _text(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:
         except (sqlite3.OperationalError, UnicodeDecodeError) as error:
             # Not in the words of the error, which show what stands there.
             raise Unsound(f"{table} holds what is no text in UTF-8, or cannot be read") from error
-    return "no broken characters"
+    return "every text is valid UTF-8"
 
 
 def _counts(connection: sqlite3.Connection, manifest: dict[str, Any]) -> str:
