@@ -107,12 +107,14 @@ def _on_filter(session: Session, engine: bridge.Engine, action: bridge.Action, g
 def _confirmed(session: Session, frozen: bridge.Frozen) -> bool:
     word = _word(frozen.action.value)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        match = "1 message matches" if frozen.total == 1 else f"{frozen.total} messages match"
         raise bridge.BadInput(
-            f"outbox {word}: {frozen.total} messages match and nobody can be asked; "
-            "add --yes to act, or --dry-run to look first"
+            f"outbox {word}: {match} and nobody can be asked; add --yes to act, or --dry-run to look first"
         )
     _preview(session, frozen, to_stderr=True)
-    print(f"{word} {frozen.total} messages? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(
+        f"{word} {frozen.total} message{'' if frozen.total == 1 else 's'}? [y/N] ", end="", file=sys.stderr, flush=True
+    )
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
