@@ -195,7 +195,10 @@ def _read(steps: Steps, archive: Path, into: Path | None, *, ours: bool) -> str:
     """Check every member and, with `into`, unpack it there."""
     found = apart.read(archive, into, ours=ours, progress=steps.counting("sums"), stopped=steps.ask)
     steps.manifest = found.manifest
-    return f"{found.members} members, each as it was backed up"
+    words = f"{found.members} members, each as it was backed up"
+    if ours or found.manifest.get("name") == archive.name:
+        return words
+    return f"{words}; it says of itself that it is {signing.name_of(found.manifest)}"
 
 
 def _signature(steps: Steps, own_keys: frozenset[str]) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import ChronosError, NotPossible, StorageFull
-from engine.host.files import NO_SPACE, ensure_private_dir, sync_dir, write_atomic
+from engine.errors import ChronosError, ConfigError, NotPossible, StorageFull
+from engine.host.files import NO_SPACE, ensure_private_dir, read_small, sync_dir, write_atomic
 from engine.host.paths import Paths
 from engine.operations import checkpointing
 from engine.operations.checkpointing import Checkpoint
@@ -18,7 +18,7 @@ from engine.operations.context import Context
 from engine.operations.pruning import FOLDER
 from engine.operations.restoring import Here
 from engine.operations.staging import Prepared, configuration, paths_of
-from engine.rules.backups import CONFIG, TEMPLATES
+from engine.rules.backups import CONFIG, MOST_SMALL_BYTES, TEMPLATES
 from engine.rules.carrying import Relation, tag
 from engine.store import audit
 
@@ -162,11 +162,11 @@ def _put_configuration(paths: Paths, ready: Prepared, name: str, done: list[str]
 
 def _bytes_of(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_small(path, MOST_SMALL_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise NotPossible(f"{path}: cannot be read: {error.strerror}") from error
+    except ConfigError as error:
+        raise NotPossible(f"{path}: {error}; move it away, and restore its content from the backup") from error
 
 
 def note_configuration(context: Context) -> None:

@@ -69,7 +69,7 @@ def judge(
         return Authenticity.CONFIRMED
     if ours and manifest.get("database_id") == context.database.read(backups.database_id):
         raise ArchiveForged(
-            f"{_name(manifest)}: it says that it is a backup of this outbox, but it is signed with a key that is not "
+            f"{name_of(manifest)}: it says that it is a backup of this outbox, but it is signed with a key that is not "
             "ours: somebody put it in place of the real one; if that is the key of a vault that was lost, vouch for it "
             f"with --trust-key {key}"
         )
@@ -98,10 +98,10 @@ def _signed_by(manifest: Mapping[str, Any]) -> str:
     value = signature.get("value")
     named = {"algorithm": ALGORITHM, "key": key, "value": value}
     if not (key and signature == named and isinstance(value, str) and _SIGNATURE.fullmatch(value)):
-        raise ArchiveForged(f"{_name(manifest)}: its manifest is not signed; somebody made it or took that away")
+        raise ArchiveForged(f"{name_of(manifest)}: its manifest is not signed; somebody made it or took that away")
     if not _fits(manifest, key, bytes.fromhex(value)):
         raise ArchiveForged(
-            f"{_name(manifest)}: its manifest was changed after it was signed, by somebody who has none of our keys"
+            f"{name_of(manifest)}: its manifest was changed after it was signed, by somebody who has none of our keys"
         )
     return key
 
@@ -114,7 +114,7 @@ def _fits(manifest: Mapping[str, Any], key: str, signature: bytes) -> bool:
     return checkpoints.is_signed(signed, key, base64.b64encode(signature).decode("ascii"))
 
 
-def _name(manifest: Mapping[str, Any]) -> str:
+def name_of(manifest: Mapping[str, Any]) -> str:
     """Return what it calls itself, fit for a line: whoever wrote it may mean no good."""
     return ascii(manifest.get("name"))[1:-1][:120]
 

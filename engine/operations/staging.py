@@ -19,14 +19,15 @@ from engine.host.paths import Paths
 from engine.host.scratch import scratch
 from engine.host.temporary import cannot_write
 from engine.model import Settings
-from engine.operations import signing
+from engine.operations import signing, untouchable
 from engine.operations.commanding import Report, Telling
 from engine.operations.context import Context, Machine
 from engine.operations.unlocking import signing_key_of, unlocked
 from engine.operations.vault import Opened
 from engine.rules.backups import CONFIG, DATABASE, TEMPLATES
-from engine.rules.durations import format_size
-from engine.store import adopting, judging, migrate
+from engine.rules.durations import format_size, rfc3339
+from engine.rules.text import safe_line
+from engine.store import adopting, backups, judging, migrate
 from engine.store.carrying import Staged
 from engine.store.database import Database
 
@@ -91,6 +92,7 @@ def prepared(
     it is. Everything is gone at the end.
     """
     paths = paths_of(context)
+    untouchable.check(context, file)
     with scratch(paths.database.parent, SCRATCH) as folder, open_archive(file) as archive:
         needs_bytes = _room(context, archive, paths)
         unpacked = folder / "unpacked"
@@ -104,6 +106,7 @@ def prepared(
         adopted = _adopted(context, unpacked / DATABASE, folder / DATABASE, report)
         (unpacked / DATABASE).unlink()
         sha256 = archive.sha256(lambda done, total: tell(report, "summing", done, total))
+        warnings += _named(context, archive, sha256)
         with closing(Staged(folder / DATABASE)) as staged:
             yield Prepared(
                 unpacked, archive.path.name, sha256, archive.manifest, archive.created_ms, int(adopted["schema"]),
@@ -183,6 +186,24 @@ def _whose(
             f"signed by the key {key}, which is not known here: whether somebody put it in its place cannot be told"
         )
     return box, verdict.value, warnings
+
+
+def _named(context: Context, archive: Archive, sha256: str) -> list[str]:
+    """Return the warning that it lies under another name than its own: an old one may be given out as a new one.
+
+    Raises ArchiveForged where one of that name was made here, and is another one.
+    """
+    name = archive.path.name
+    made = [one for one in context.database.read(backups.kept) if one.name.removesuffix(".age") == name]
+    if made and all(one.archive_sha256 != sha256 for one in made):
+        raise ArchiveForged(
+            f"{name}: it is not the backup that was made here under that name: its SHA-256 is another; where you mean "
+            "this one, give its file another name"
+        )
+    if archive.manifest.get("name") == name:
+        return []
+    taken = rfc3339(archive.created_ms)
+    return [f"the file is called {safe_line(name, 200)}; it is {signing.name_of(archive.manifest)}, taken {taken}"]
 
 
 def _adopted(context: Context, source: Path, target: Path, report: Report | None) -> dict[str, Any]:

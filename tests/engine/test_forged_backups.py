@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -198,3 +199,91 @@ def test_no_other_file_is_sent_off_the_box(site: Site, tmp_path: Path) -> None:
     assert not names & {"id_rsa", GOOD, GOOD.replace("box", "fifo")}
     states = {row[0] for row in site.rows("SELECT state FROM backup_copies WHERE attempts > 0")}
     assert states == {CopyState.WAITING.value}
+
+
+def test_an_old_one_that_is_given_out_as_a_newer_one_is_told(site: Site) -> None:
+    """Both are genuine, so no signature tells them apart."""
+    site.put(text="one")
+    old, new = site.back_up(), site.back_up()
+    renamed = new.with_name(GOOD)
+    renamed.write_bytes(old.read_bytes())
+    plan = site.plan(renamed)
+    assert any(f"called {GOOD}; it is {old.name}, taken 20" in warning for warning in plan.warnings)
+    step = drilling.verify(site.context, renamed).steps[0]
+    assert (step.name, step.ok) == ("sums", True)
+    assert f"it is {old.name}" in step.detail
+    # In the place of one that the ledger knows nobody takes it.
+    new.write_bytes(old.read_bytes())
+    with pytest.raises(ArchiveForged, match="made here under that name"):
+        site.plan(new)
+    with pytest.raises(ArchiveForged, match="made here under that name"):
+        site.apply(new)
+    assert drilling.verify(site.context, new).proof is Proof.FAILED
+    assert site.plan(old).warnings == ()
+
+
+def _link(path: Path, site: Site) -> None:
+    path.symlink_to(site.database.path)
+
+
+def _hard_link(path: Path, site: Site) -> None:
+    path.hardlink_to(site.database.path)
+
+
+def _fifo(path: Path, _site: Site) -> None:
+    os.mkfifo(path)
+
+
+def _device(path: Path, _site: Site) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("suffix", ["", ".age"])
+@pytest.mark.parametrize("listed", [True, False], ids=["in the ledger", "found"])
+@pytest.mark.parametrize("plant", [_link, _hard_link, _fifo, _device])
+def test_what_must_not_be_opened_is_not_opened(
+    site: Site, *, plant: Callable[[Path, Site], None], listed: bool, suffix: str
+) -> None:
+    """Nobody waits for a FIFO, reads a device to its end, or drops the locks of the database by opening it."""
+    path = site.back_up().with_name(GOOD + suffix)
+    plant(path, site)
+    if listed:
+        planted(site, path.parent, path.name, pruned=False)
+    opened = set[str]()
+
+    def heard(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+            opened.add(os.fspath(arguments[0]))
+
+    watching = True
+    sys.addaudithook(heard)
+    try:
+        for ask in (drilling.verify, drilling.drill):
+            found = ask(site.context, path)
+            assert (found.proof, found.steps[0].name) == (Proof.FAILED, "file")
+        for restore in (site.plan, site.apply):
+            with pytest.raises(ArchiveRefused), drilling.plain(site.context, path, None) as file:
+                restore(file)
+            with pytest.raises(ArchiveRefused):
+                restore(path)
+        retaining.prune(site.context)
+    finally:
+        watching = False
+    assert str(path) not in opened
+    assert os.path.lexists(path)
+
+
+def test_a_template_that_is_a_fifo_holds_up_no_restore(site: Site) -> None:
+    config, templates = site.directory / "config.yaml", site.directory / "templates"
+    config.write_text("instance: box\n")
+    site.furnish()
+    templates.mkdir()
+    (templates / "a.txt").write_text("a")
+    file = site.back_up()
+    (templates / "a.txt").unlink()
+    os.mkfifo(templates / "a.txt")
+    config.unlink()
+    os.mkfifo(config)
+    assert site.plan(file).config == "differs"
+    done = site.apply(file, with_configuration=True)
+    assert any("is not a regular file" in note for note in done.notes)
