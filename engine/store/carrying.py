@@ -345,7 +345,7 @@ class Staged:
         if found != "ok":
             raise DatabaseUnusable(f"{self.path}: the copy is not sound ({found:.200}); nothing was changed")
 
-    def copy_into(self, writer: Connection, *, busy_ms: int) -> None:
+    def copy_into(self, writer: Connection, *, busy_ms: int = 5_000) -> None:
         """Put every page in the place of today's, in one transaction of SQLite's: all of it or nothing.
 
         Raises DatabaseBusy where somebody who knows nothing of turns (a shell of SQLite's) keeps it locked for longer.
