@@ -52,7 +52,8 @@ def plan_lines(plan: bridge.RestorePlan, configure: str = "--with-configuration"
     if plan.would_resend:
         words = f"{_many(plan.would_resend, 'message')} that waited in the backup and went out since: not sent again"
         yield _fact("delivered", words)
-    yield _fact("held", f"{_many(plan.held_total, 'message')} will wait until you release them; nothing is sent")
+    them = "it" if plan.held_total == 1 else "them"
+    yield _fact("held", f"{_many(plan.held_total, 'message')} will wait until you release {them}; nothing is sent")
     yield from _held([(one.id, one.target, one.subject, one.reason) for one in plan.held], plan.held_total)
 
 

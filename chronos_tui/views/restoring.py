@@ -84,10 +84,11 @@ def question(found: bridge.RestorePlan, instance: str, *, with_configuration: bo
     """Return what is asked last before a restore. instance: the name of this box, which has to be typed."""
     name = bridge.safe_line(instance, 60)
     age = bridge.format_duration(max(found.age_ms, 1_000))
+    messages = "1 message" if found.held_total == 1 else f"{times.number(found.held_total)} messages"
     lines: list[Line] = [
         (Span(bridge.safe_line(found.archive, 74), "bold"),),
         (Span(f"{age} old, of {bridge.safe_line(found.instance, 50)}."),),
-        (Span(f"{times.number(found.held_total)} messages will be held; nothing that was delivered is sent again."),),
+        (Span(f"{messages} will be held; nothing that was delivered is sent again."),),
     ]
     if with_configuration:
         lines.append((Span("The configuration becomes the backup's; yours is kept beside it.", "warning"),))

@@ -52,7 +52,7 @@ def test_a_restore_goes_on_when_the_line_drops(box: Box, forms: Receiver) -> Non
             visit.panel(4, "✓ proven")
             visit.send("R")
             visit.wait_for("Restore plan")
-            visit.wait_for("will wait until you release them")
+            visit.wait_for("will wait until you release")
             visit.send("R")
             visit.wait_for("to do it")
             visit.send("box.example.org", "\r")

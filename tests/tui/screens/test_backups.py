@@ -429,7 +429,7 @@ def test_a_restore_is_planned_asked_for_by_name_done_and_told(tmp_path: Path, si
     async def test(rig: Rig) -> None:
         one = await to_the_plan(rig)
         assert one.name in page(rig)
-        assert "will wait until you release them" in page(rig)
+        assert "will wait until you release" in page(rig)
         await rig.press("h")
         assert "messages are held: not sent until you release them" in page(rig)
         assert "Good morning" in page(rig)

@@ -66,7 +66,8 @@ def text(document: Document) -> str:
 
 def test_the_plan_is_told_in_the_words_of_the_command() -> None:
     printed = [
-        "".join(part.text if isinstance(part, Painted) else part for part in line) for line in planning.plan_lines(PLAN)
+        "".join(part.text if isinstance(part, Painted) else part for part in line)
+        for line in planning.plan_lines(PLAN, configure="c")
     ]
     assert text(restoring.plan(PLAN)).splitlines() == printed
     assert any("500" in line for line in printed)
