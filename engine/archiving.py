@@ -133,10 +133,13 @@ class Archiving(Keeping):
         *,
         with_configuration: bool = False,
         trust: Sequence[str] = (),
+        planned: str = "",
         opener: Opener | None = None,
         report: Report | None = None,
     ) -> Mapping[str, Any]:
         """Put a backup in place, by whoever delivers or else here; return what applying.document says of it.
+
+        planned: the sum of the archive that somebody saw a plan of; another file is refused.
 
         Raises NotFound, ArchiveRefused, NotPossible, StorageFull; then everything is as it was before.
         """
@@ -144,7 +147,12 @@ class Archiving(Keeping):
 
         writable(self.context)
         with drilling.plain(self.context, self.backup_file(word), opener) as file:
-            arguments = {"file": str(file), "with_configuration": with_configuration, "trust": list(trust)}
+            arguments = {
+                "file": str(file),
+                "with_configuration": with_configuration,
+                "trust": list(trust),
+                "planned": planned,
+            }
             done = self._have_done(RESTORE, arguments, report)
         self._forget_what_was()
         return done
@@ -206,6 +214,7 @@ class Archiving(Keeping):
             quiesce=self._quiesce,
             with_configuration=bool(arguments["with_configuration"]),
             trust=tuple(arguments["trust"]),
+            planned=str(arguments.get("planned", "")),
             report=report,
         )
         self._forget_what_was()

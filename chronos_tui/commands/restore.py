@@ -67,11 +67,12 @@ def _site(session: Session) -> bridge.Site:
 def apply(session: Session, given: Arguments) -> int:
     """Plan first where somebody can be asked; ends with 1 where the answer is another one than the instance's name."""
     opener = opening.opener(given)
-    if not given.yes and not _confirmed(session, given, opener):
+    planned = "" if given.yes else _confirmed(session, given, opener)
+    if planned is None:
         session.out.note("nothing was done")
         return 1
     with progress.line(session.out) as report:
-        done = _apply(session, given, opener, report)
+        done = _apply(session, given, opener, planned, report)
     if session.out.json:
         session.out.document(done)
         return 0
@@ -80,7 +81,8 @@ def apply(session: Session, given: Arguments) -> int:
     return 0
 
 
-def _confirmed(session: Session, given: Arguments, opener: bridge.Opener | None) -> bool:
+def _confirmed(session: Session, given: Arguments, opener: bridge.Opener | None) -> str | None:
+    """Show the plan and ask; return the sum of the archive that it was made of, None where the answer was no."""
     if not asking.can_ask():
         raise bridge.BadInput(
             "restore apply: nobody can be asked; look at 'chronos restore plan' first, then add --yes"
@@ -90,41 +92,23 @@ def _confirmed(session: Session, given: Arguments, opener: bridge.Opener | None)
     for line in planning.plan_lines(found):
         session.out.remark("".join(part.text if isinstance(part, Painted) else part for part in line))
     instance = session.settings().instance
-    return asking.line(f"type the name of this box ({instance}) to restore: ") == instance
+    said = asking.line(f"type the name of this box ({instance}) to restore: ")
+    return found.sha256 if said == instance else None
 
 
-def _apply(session: Session, given: Arguments, opener: bridge.Opener | None, report: Report) -> Mapping[str, Any]:
-    trust, site, configure = tuple(given.trust or ()), _site(session), given.with_configuration
+def _apply(
+    session: Session, given: Arguments, opener: bridge.Opener | None, planned: str, report: Report
+) -> Mapping[str, Any]:
+    site = _site(session)
+    asked = {"with_configuration": given.with_configuration, "trust": tuple(given.trust or ()), "planned": planned}
     if not bridge.database_missing(site):
         try:
             with session.engine() as engine:
                 opening.unlock(engine, given, opener)
-                return engine.restore_apply(
-                    given.file, with_configuration=configure, trust=trust, opener=opener, report=report
-                )
-        except bridge.ChronosError as error:
-            if not _unusable(session, given, opener, error):
-                raise
+                return engine.restore_apply(given.file, **asked, opener=opener, report=report)
+        except bridge.DatabaseUnusable as error:
             session.out.note(str(error))
-    return bridge.rescue(site, given.file, with_configuration=configure, trust=trust, opener=opener, report=report)
-
-
-def _unusable(session: Session, given: Arguments, opener: bridge.Opener | None, error: bridge.ChronosError) -> bool:
-    """Whether it failed because the database here is damaged, which a plan finds too: who does an act for somebody else
-    hands on an exit code and words alone.
-    """
-    if isinstance(error, bridge.DatabaseUnusable):
-        return True
-    if error.exit_code != bridge.DatabaseUnusable.exit_code or isinstance(error, bridge.Stopped):
-        return False
-    try:
-        with session.engine() as engine:
-            engine.restore_plan(given.file, trust=tuple(given.trust or ()), opener=opener)
-    except bridge.DatabaseUnusable:
-        return True
-    except bridge.ChronosError:
-        return False
-    return False
+    return bridge.rescue(site, given.file, **asked, opener=opener, report=report)
 
 
 VERBS = (

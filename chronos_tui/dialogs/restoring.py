@@ -200,14 +200,15 @@ def _show(host: Host, word: str, plan: bridge.RestorePlan) -> None:
 def _ask(host: Host, word: str, plan: bridge.RestorePlan, chosen: Chosen) -> None:
     instance = host.desk.engine.settings.instance
     question = AskTyped(views.question(plan, instance, with_configuration=chosen.with_configuration))
-    host.push_screen(question, lambda yes: _apply(host, word, chosen) if yes else None)
+    host.push_screen(question, lambda yes: _apply(host, word, plan, chosen) if yes else None)
 
 
-def _apply(host: Host, word: str, chosen: Chosen) -> None:
+def _apply(host: Host, word: str, plan: bridge.RestorePlan, chosen: Chosen) -> None:
+    configure, planned = chosen.with_configuration, plan.sha256
     staged.run(
         host,
         "Restore",
-        lambda engine, report: engine.restore_apply(word, with_configuration=chosen.with_configuration, report=report),
+        lambda engine, report: engine.restore_apply(word, with_configuration=configure, planned=planned, report=report),
         lambda done: show_result(host, done),
         leaving="it goes on; panel 4 shows how far it is",
         stops=False,

@@ -43,17 +43,19 @@ def apply(
     quiesce: Callable[[], AbstractContextManager[None]],
     with_configuration: bool = False,
     trust: Sequence[str] = (),
+    planned: str = "",
     report: Report | None = None,
 ) -> Restored:
     """Put an archive, not encrypted, in place of today's database, which is open.
 
-    quiesce: stops delivering on entry; on exit a new epoch begins. report: may end it until the swap begins.
+    quiesce: stops delivering on entry; on exit a new epoch begins. planned: the sum of the archive that somebody saw a
+    plan of. report: may end it until the swap begins.
     Raises ArchiveRefused, NotFound, NotPossible, StorageFull, TryAgain; DatabaseUnusable where today's database is
     damaged, which `rescue` is for. Then everything is as it was before.
     """
     writable(context)
     try:
-        return _apply(context, file, quiesce, report, trust, with_configuration=with_configuration)
+        return _apply(context, file, quiesce, report, trust, planned=planned, with_configuration=with_configuration)
     except ChronosError as error:
         detail = {"reason": str(error)[:500]}
         with suppress(ChronosError):  # what failed is what must be said
@@ -72,13 +74,14 @@ def _apply(
     report: Report | None,
     trust: Sequence[str],
     *,
+    planned: str,
     with_configuration: bool,
 ) -> Restored:
     from engine.operations import backups
 
     began_ms = context.clock.monotonic_ms()
     restoring.unlock_here(context)
-    with prepared(context, file, report=report, trust=trust) as ready:
+    with prepared(context, file, report=report, trust=trust, planned=planned) as ready:
         tell(report, "carrying today's rows")
         with ready.staged.beside(context.database.path):
             here = begin(ready)

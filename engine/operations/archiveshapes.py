@@ -139,6 +139,7 @@ def restore_plan_shape(found: Plan) -> dict[str, Any]:
     """Return what a restore would change. counts: here now, in the backup, and after the restore."""
     return {
         "archive": found.archive,
+        "sha256": found.sha256,
         "taken_at": stamp(found.taken_ms),
         "age_ms": found.age_ms,
         "instance": found.instance,

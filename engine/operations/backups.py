@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import ArchiveRefused, NotFound, NotPossible
 from engine.host import temporary
+from engine.operations import untouchable
 from engine.operations.commanding import Report
 from engine.operations.context import Context
 from engine.rules.backups import Kind, Proof, parse_name
@@ -174,7 +175,7 @@ def get(context: Context, word: str) -> Backup:
         return _of_entry(context, found.entry, context.database.read(copying.kept).get(found.entry.id, ()))
     if found.file is None:
         raise _not_found(context, word)
-    return _looked_at(found.file)
+    return _looked_at(context, found.file)
 
 
 def find_file(context: Context, word: str) -> Path:
@@ -225,13 +226,14 @@ def _not_found(context: Context, word: str) -> NotFound:
     return NotFound(f"there is no backup {word[:200]!a} in {folder(context)}; 'chronos backup list' shows them")
 
 
-def _looked_at(file: Path) -> Backup:
+def _looked_at(context: Context, file: Path) -> Backup:
     from engine.host.archive.reader import open_archive
 
     size = file.stat().st_size
     if file.name.endswith(".age"):
         return _of_file(file.parent, file.name, size)
     try:
+        untouchable.check(context, file)
         with open_archive(file) as archive:
             found = _of_file(file.parent, file.name, size, archive.manifest)
             return replace(found, taken_ms=archive.created_ms)

@@ -35,6 +35,7 @@ def rescue(  # noqa: PLR0913 - what an opened engine would have
     log: Log,
     with_configuration: bool = False,
     trust: Sequence[str] = (),
+    planned: str = "",
     report: Report | None = None,
 ) -> Restored:
     """Put an archive, not encrypted, where there is no database that can be opened. What lies there is set aside.
@@ -46,7 +47,7 @@ def rescue(  # noqa: PLR0913 - what an opened engine would have
     with (
         _alone(paths, clock),
         without_database(paths, settings, env, actor=actor, clock=clock, log=log) as context,
-        prepared(context, file, report=report, trust=trust) as ready,
+        prepared(context, file, report=report, trust=trust, planned=planned) as ready,
     ):
         now_ms = clock.now_ms()
         outcome = restoring.complete(context, ready, restoring.NOTHING_HERE, now_ms)

@@ -71,10 +71,11 @@ class Plan:
 
     relation: see rules.carrying.Relation. held: the first MOST_HELD. would_resend: messages that wait in the backup and
     were delivered since, which its database alone would send again. config: "same", "differs", "absent here" or "absent
-    there". needs_bytes: of free space.
+    there". needs_bytes: of free space. sha256: of the archive, so that it is this one that is put in place.
     """
 
     archive: str
+    sha256: str
     taken_ms: int
     age_ms: int
     instance: str
@@ -198,6 +199,7 @@ def complete(context: Context, ready: Prepared, here: Here, now_ms: int) -> Outc
     carried, note = _audit_words(ready, here)
     found = Plan(
         archive=ready.archive,
+        sha256=ready.sha256,
         taken_ms=ready.created_ms,
         age_ms=now_ms - ready.created_ms,
         instance=str(ready.manifest.get("instance", "")),

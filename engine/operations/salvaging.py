@@ -66,10 +66,13 @@ def rescue(
     *,
     with_configuration: bool = False,
     trust: Sequence[str] = (),
+    planned: str = "",
     opener: Opener | None = None,
     report: Report | None = None,
 ) -> Mapping[str, Any]:
     """Put a backup in place; return what restored.document says of it. What lay there is set aside.
+
+    planned: the sum of the archive that somebody saw a plan of.
 
     Raises what `plan` raises, AlreadyOwned while an engine runs.
     """
@@ -87,6 +90,7 @@ def rescue(
             log=NullLog(),
             with_configuration=with_configuration,
             trust=trust,
+            planned=planned,
             report=report,
         )
     return restored.document(done)

@@ -86,10 +86,10 @@ class Prepared:
 
 @contextmanager
 def prepared(
-    context: Context, file: Path, *, report: Report | None = None, trust: Sequence[str] = ()
+    context: Context, file: Path, *, report: Report | None = None, trust: Sequence[str] = (), planned: str = ""
 ) -> Iterator[Prepared]:
     """Unpack an archive with every sum checked, have a child judge its database and another one copy it, and say whose
-    it is. Everything is gone at the end.
+    it is. Everything is gone at the end. planned: the sum it must have; "" where nobody saw a plan.
     """
     paths = paths_of(context)
     untouchable.check(context, file)
@@ -106,6 +106,8 @@ def prepared(
         adopted = _adopted(context, unpacked / DATABASE, folder / DATABASE, report)
         (unpacked / DATABASE).unlink()
         sha256 = archive.sha256(lambda done, total: tell(report, "summing", done, total))
+        if planned not in {"", sha256}:
+            raise ArchiveRefused(f"{file}: is another file than the plan was made of; look at the plan again")
         warnings += _named(context, archive, sha256)
         with closing(Staged(folder / DATABASE)) as staged:
             yield Prepared(

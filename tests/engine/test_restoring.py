@@ -92,6 +92,21 @@ def entries(site: Site, action: str) -> list[dict[str, Any]]:
     return [json.loads(row[0]) for row in rows]
 
 
+def test_it_is_the_archive_of_the_plan_that_is_put_in_place(site: Site) -> None:
+    site.put()
+    file, other = site.back_up(), site.back_up()
+    plan = site.plan(file)
+    file.write_bytes(other.read_bytes())
+
+    with pytest.raises(ArchiveRefused):  # by the ledger, which knows the file, or by the plan
+        site.apply(file, planned=plan.sha256)
+    with pytest.raises(ArchiveRefused, match="is another file than the plan was made of"):
+        site.apply(other, planned=plan.sha256)
+    assert site.states() == {"queued": 1}
+
+    assert site.apply(other, planned=site.plan(other).sha256).held_total == 1
+
+
 def test_a_plan_touches_nothing_and_says_what_apply_then_does(site: Site) -> None:
     site.make_vault()
     apikeys.create(site.context, "ci", [Scope.SEND])

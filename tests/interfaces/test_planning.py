@@ -34,6 +34,7 @@ def plan(**changes: Any) -> Plan:
         "config": "same",
         "warnings": (),
         "needs_bytes": 1_000,
+        "sha256": "0" * 64,
     }
     return Plan(**{**given, **changes})
 
@@ -109,6 +110,7 @@ def test_a_result_says_how_to_go_on() -> None:
 def test_no_word_of_an_archive_reaches_a_terminal_as_it_is(capsys: Any) -> None:
     hostile = plan(
         archive=HOSTILE, instance=HOSTILE, relation=HOSTILE, authenticity=HOSTILE, audit_note=HOSTILE, config=HOSTILE,
+    sha256="0" * 64,
         warnings=(HOSTILE,), tables=(TableChange(HOSTILE, 1, 2, 3),), states={HOSTILE: (1, 2, 3)},
         held=held(1, target=HOSTILE, subject=HOSTILE, reason=HOSTILE), held_total=1,
         secrets=(SecretChange(HOSTILE, HOSTILE),), keys=(KeyChange(HOSTILE, HOSTILE, HOSTILE),),

@@ -483,8 +483,9 @@ def test_a_restore_that_is_refused_says_why_in_full(tmp_path: Path) -> None:
         await rig.press("R")
         await rig.until(lambda: isinstance(rig.app.screen, Reading))
         await rig.settle()
-        assert "not a backup of Chronos" in sheet(rig)
-        assert "Everything is as it was before." in sheet(rig)
+        said = " ".join(sheet(rig).split())  # where a line ends depends on how long the path is
+        assert "not a backup of Chronos" in said
+        assert "Everything is as it was before." in said
 
     cockpit(tmp_path, test)
 

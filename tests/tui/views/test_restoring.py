@@ -14,6 +14,7 @@ from tests.tui.views.test_backups import HOSTILE, NOW_MS, command
 
 PLAN = Plan(
     archive="/b/chronos-box-20261124T030000Z.zip",
+    sha256="0" * 64,
     taken_ms=NOW_MS,
     age_ms=7_200_000,
     instance="box.example.org",
