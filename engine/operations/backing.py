@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import engine
-from engine.errors import ArchiveRefused, ChronosError, ConfigError, NotPossible, StorageFull, VaultDamaged, VaultLocked
+from engine.errors import (
+    ArchiveRefused,
+    ChronosError,
+    ConfigError,
+    NotFound,
+    NotPossible,
+    StorageFull,
+    VaultDamaged,
+    VaultLocked,
+)
 from engine.host import children, temporary
 from engine.host.archive import apart
 from engine.host.archive.reader import open_archive
@@ -73,11 +82,14 @@ def create(
 
     folder, drill: instead of backup.directory and backup.drill. report: told how far it is; what it raises ends it.
 
-    Raises NotPossible while another one is made or where the folder cannot be used, StorageFull, VaultLocked where it
-    is to be encrypted with a passphrase that cannot be had, ArchiveRefused when what was written is not sound.
+    Raises NotFound without the named folder, NotPossible while another one is made or where it cannot be used,
+    StorageFull, VaultLocked where it is to be encrypted with a passphrase that cannot be had, ArchiveRefused when what
+    was written is not sound.
     """
     writable(context)
     where = known.folder(context) if folder is None else Path(os.path.abspath(folder))  # noqa: PTH100 - links stay
+    if folder is not None:
+        _check_folder(where)
     with known.alone(context):
         name = ""
         try:
@@ -93,6 +105,18 @@ def create(
             _say_failed(context, name or str(where), error)
             raise
     return known.get(context, str(number))
+
+
+def _check_folder(where: Path) -> None:
+    """Raise NotFound, NotPossible for a place that somebody named and that cannot be meant. It is not made: a disk that
+    is not mounted would fill the one below it.
+    """
+    if not where.is_dir():
+        raise NotFound(f"{where}: there is no such directory; mount it, or make it first")
+    try:
+        ensure_private_dir(where)
+    except ConfigError as error:
+        raise NotPossible(str(error)) from error
 
 
 class _Locking(NamedTuple):

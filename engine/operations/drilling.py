@@ -8,6 +8,7 @@ to restore, but while such a trouble lasts it is better than none. Neither is on
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import (
+    ArchiveForged,
     ArchiveRefused,
     ChronosError,
     NotFound,
@@ -33,7 +35,7 @@ from engine.operations.unlocking import own_opener as own_opener  # noqa: PLC041
 from engine.operations.verdicts import Step as Step  # noqa: PLC0414 - handed on
 from engine.operations.verdicts import Steps
 from engine.operations.verdicts import Verdict as Verdict  # noqa: PLC0414 - handed on
-from engine.rules.backups import DATABASE, Proof
+from engine.rules.backups import DATABASE, Kind, Proof, parse_name
 from engine.rules.durations import format_size
 from engine.store import audit, backups, judging
 from engine.store.tx import Tx
@@ -136,8 +138,6 @@ def _begin(steps: Steps, entry: backups.Entry | None) -> None:
 
 
 def _same_file(steps: Steps, entry: backups.Entry) -> str:
-    import hashlib
-
     untouchable.check(steps.context, steps.file)
     try:
         with steps.file.open("rb") as file:
@@ -206,6 +206,12 @@ def _signature(steps: Steps, own_keys: frozenset[str]) -> str:
     found = signing.judge(steps.context, steps.manifest, own_keys=own_keys)
     steps.authenticity = found.value
     if found is not signing.Authenticity.CONFIRMED:
+        if signing.must_be_known(steps.context):
+            key = signing.signing_key(steps.manifest)
+            raise ArchiveForged(
+                f"{steps.file}: signed with a key that nobody here knows, though there are keys here: a restore "
+                f"refuses it unless you vouch for it with --trust-key {key}"
+            )
         raise NotPossible("signed, and by nobody whose key is known here: whether it was swapped cannot be told")
     return "by a key of this installation"
 
@@ -292,15 +298,59 @@ def _record(context: Context, action: str, found: Verdict, entry: backups.Entry 
     if context.read_only:
         return
     name = Path(found.file).name
+    adopted = _adopted(context, found) if action == DRILLED and entry is None else None
     detail = {"ok": found.ok, "proof": found.proof.value, "took_ms": found.took_ms, "why": found.why[:500]}
 
     def work(tx: Tx) -> None:
         now_ms = context.clock.now_ms()
         if entry is not None:
             _note(tx, action, found, entry, now_ms)
+        elif adopted is not None:
+            backups.insert(tx, adopted)
         audit.append(tx, now_ms, context.actor, action, f"backup:{name}", detail)
 
     context.database.write(work)
+
+
+def _adopted(context: Context, found: Verdict) -> backups.Entry | None:
+    """Return the ledger's row for a backup that lies in the folder, was not known, and was restored just now.
+
+    None for every other file, and for an encrypted one: what is inside was looked at in a copy that is gone.
+    """
+    from engine.operations import backups as known
+
+    file = Path(os.path.abspath(found.file))  # noqa: PTH100 - as the ledger names it
+    name = parse_name(file.name)
+    if name is None or name.encrypted or file.parent != known.folder(context):
+        return None
+    if found.proof is not Proof.PROVEN or found.manifest is None:
+        return None
+    with file.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    now_ms = context.clock.now_ms()
+    return backups.Entry(
+        id=0,
+        folder=str(file.parent),
+        name=file.name,
+        kind=Kind.FOUND,
+        taken_ms=name.at_ms,
+        took_ms=0,
+        size=file.stat().st_size,
+        sha256=sha256,
+        archive_sha256=sha256,
+        encrypted=False,
+        manifest=found.manifest,
+        proof=Proof.PROVEN,
+        proof_detail="",
+        proven_ms=now_ms,
+        drilled_ms=now_ms,
+        drill_took_ms=found.took_ms,
+        verified_ms=now_ms,
+        verified_ok=True,
+        verified_word="",
+        gone_ms=None,
+        pruned_ms=None,
+    )
 
 
 def _note(tx: Tx, action: str, found: Verdict, entry: backups.Entry, now_ms: int) -> None:

@@ -236,9 +236,8 @@ def _refusal(ready: Prepared, how: Relation) -> list[str]:
 
 def refused(waiting: int) -> str:
     """Say why a backup of another outbox is not put in place."""
-    return (
-        f"the backup is of another outbox, and {waiting} messages wait in this one: let them end or cancel them first"
-    )
+    wait = "1 message waits" if waiting == 1 else f"{waiting} messages wait"
+    return f"the backup is of another outbox, and {wait} in this one: deliver or cancel what waits first"
 
 
 def _table_changes(before: Figures, backup: Figures, after: Figures) -> tuple[TableChange, ...]:

@@ -374,6 +374,10 @@ def test_two_are_not_made_at_once(box: Box) -> None:
 
 
 def test_a_folder_of_ones_own_choice_takes_it(box: Box, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no such directory"):
+        make(box, folder=tmp_path / "elsewhere")
+    assert recorded(box, "backup.failed") == []
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
     made = make(box, folder=tmp_path / "elsewhere")
     assert made.path.parent == tmp_path / "elsewhere"
     assert backups.listing(box.context) == [made]

@@ -15,10 +15,10 @@ import pytest
 
 from engine.errors import BadInput, NotFound, NotPossible
 from engine.host.rootkeys.choosing import Provider
-from engine.operations import drilling, recovery, rotating, secrets, unlocking
+from engine.operations import backups, drilling, recovery, rotating, secrets, unlocking
 from engine.operations.commanding import Stopped
 from engine.operations.drilling import Opener
-from engine.rules.backups import Proof
+from engine.rules.backups import Kind, Proof
 from engine.store import audit
 from tests.backuprig import box_with_paths, enter, listed, make_archive
 from tests.support import Box
@@ -398,3 +398,19 @@ def test_who_reports_may_end_it_and_nothing_stays(box: Box) -> None:
 
     assert left_behind(box) == []
     assert entries(box, "backup.drilled") == []
+
+
+def test_a_backup_that_was_found_enters_the_ledger_once_it_is_proven(box: Box) -> None:
+    file = make_archive(box.context)
+    place = backups.folder(box.context)
+    place.mkdir(mode=0o700, exist_ok=True)
+    file = Path(shutil.move(file, place / file.name))
+    [found] = backups.listing(box.context)
+    assert (found.id, found.kind, found.proof) == (None, Kind.FOUND, Proof.UNPROVEN)
+
+    assert drilling.drill(box.context, file).proof is Proof.PROVEN
+
+    [known] = backups.listing(box.context)
+    assert known.id is not None
+    assert (known.kind, known.proof, known.taken_ms) == (Kind.FOUND, Proof.PROVEN, found.taken_ms)
+    assert drilling.verify(box.context, file).ok

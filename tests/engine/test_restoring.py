@@ -436,8 +436,8 @@ def test_a_backup_of_another_outbox_is_refused_while_messages_wait(site: Site, t
     site.put(text="ours")
     plan = site.plan(file)
     assert plan.relation == "foreign"
-    assert any("1 messages wait" in warning for warning in plan.warnings)
-    with pytest.raises(NotPossible, match="1 messages wait in this one"):
+    assert any("1 message waits" in warning for warning in plan.warnings)
+    with pytest.raises(NotPossible, match="1 message waits in this one"):
         site.apply(file)
     site.deliver()
     done = site.apply(file)

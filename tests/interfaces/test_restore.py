@@ -62,7 +62,8 @@ def on_terminal(box: Box, typed: str, *words: str) -> tuple[int, str]:
 
 PLAN = {
     "archive", "sha256", "taken_at", "age_ms", "instance", "relation", "authenticity", "schema", "tables", "states",
-    "held", "held_total", "would_resend", "secrets", "keys", "audit_carried", "audit_note", "config", "warnings", "needs_bytes",
+    "held", "held_total", "would_resend", "secrets", "keys", "audit_carried", "audit_note", "config", "warnings",
+    "needs_bytes",
 }  # fmt: skip
 
 
