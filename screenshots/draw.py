@@ -12,7 +12,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +24,7 @@ from chronos_tui.commands import outbox
 from chronos_tui.commands.output import Output
 from chronos_tui.commands.session import Session
 from engine.engine import Engine
-from screenshots import demo, door
+from screenshots import demo, door, vaulted
 from tests.support import START_MS, FakeClock, data_dir, opened_box
 from tests.tui.cockpit import Rig, in_utc, opened_cockpit
 
@@ -36,7 +36,7 @@ FOLDER = Path(__file__).parent
 class Shot:
     """A picture of the cockpit: where it begins and what is pressed. A key with "=" before it is text to type.
 
-    open: the message that is opened, by its name in the demo. scene: what there is.
+    open: the message that is opened, by its name in the demo. scene: what there is. engine: what tells of it.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Shot:
     open: str = ""
     size: tuple[int, int] = (120, 40)
     scene: ModuleType = demo
+    engine: type[Engine] = Engine
 
 
 SHOTS = (
@@ -64,6 +65,9 @@ SHOTS = (
     Shot("security", "security", scene=door),
     Shot("incident", "security", ("enter",), size=(80, 24), scene=door),
     Shot("new-key", "security", ("tab", "n", "=backup-box", "tab", "tab", "=ops"), size=(80, 24), scene=door),
+    Shot("backups", "backups", size=(100, 30), scene=vaulted, engine=vaulted.OnBox),
+    Shot("backup", "backups", ("enter", "z", "G"), size=(80, 24), scene=vaulted, engine=vaulted.OnBox),
+    Shot("restore-plan", "backups", ("R",), size=(80, 24), scene=vaulted, engine=vaulted.OnBox),
 )
 
 
@@ -84,9 +88,12 @@ def main() -> None:
 async def _draw(shot: Shot) -> None:
     with tempfile.TemporaryDirectory() as folder:
         configuration = shot.scene.configuration()
-        async with opened_cockpit(
-            Path(folder), size=shot.size, fill=shot.scene.fill, configuration=configuration, panel=shot.panel
-        ) as rig:
+        async with (
+            opened_cockpit(
+                Path(folder), size=shot.size, fill=shot.scene.fill, configuration=configuration, panel=shot.panel
+            ) as rig,
+            _told_by(shot.engine, rig, Path(folder)),
+        ):
             if shot.open:
                 rig.app.go("outbox", f"#{rig.ids[shot.open]}")
                 await rig.settle()
@@ -95,6 +102,24 @@ async def _draw(shot: Shot) -> None:
             await _seen(rig)
             svg = rig.app.export_screenshot(title="chronos")
     (FOLDER / f"cockpit-{shot.name}.svg").write_text(svg, encoding="utf-8")
+
+
+@contextlib.asynccontextmanager
+async def _told_by(kind: type[Engine], rig: Rig, folder: Path) -> AsyncIterator[None]:
+    """Let the cockpit ask an engine of that kind."""
+    if kind is Engine:
+        yield
+        return
+    before, desk = rig.engine, rig.app.desk
+    desk.engine = kind.open(data_dir(folder), {}, actor="cockpit:me", settings=before.settings, clock=rig.clock)
+    try:
+        if rig.app.present is not None:
+            rig.app.present.reload()
+        await rig.settle()
+        yield
+    finally:
+        desk.stop()
+        desk.engine.close()
 
 
 async def _seen(rig: Rig) -> None:
