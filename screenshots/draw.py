@@ -134,7 +134,7 @@ class _OnDemo(Session):
     """A command's way to the demo's engine, whose clock stands."""
 
     def __init__(self, engine: Engine, out: Output) -> None:
-        super().__init__(None, None, {}, out)
+        super().__init__(None, None, {}, out, [])
         self._engine = engine
 
     @contextlib.contextmanager
