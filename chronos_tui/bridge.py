@@ -79,17 +79,20 @@ if TYPE_CHECKING:
     from engine.operations.apikeys import LONGEST_OVERLAP_MS as LONGEST_OVERLAP_MS
     from engine.operations.apikeys import ApiKey as ApiKey
     from engine.operations.apikeys import Created as CreatedKey
-    from engine.operations.archiveshapes import backup_in_full_shape as backup_in_full_shape
-    from engine.operations.archiveshapes import backup_shape as backup_shape
-    from engine.operations.archiveshapes import restore_plan_shape as restore_plan_shape
-    from engine.operations.archiveshapes import retention_shape as retention_shape
-    from engine.operations.archiveshapes import standing_shape as standing_shape
-    from engine.operations.archiveshapes import verdict_shape as verdict_shape
     from engine.operations.auditing import Entry as AuditEntry
     from engine.operations.auditing import Page as AuditPage
-    from engine.operations.backups import Backup as Backup
-    from engine.operations.backups import Copy as BackupCopy
-    from engine.operations.backupstanding import Standing as BackupStanding
+    from engine.operations.backup.archiveshapes import backup_in_full_shape as backup_in_full_shape
+    from engine.operations.backup.archiveshapes import backup_shape as backup_shape
+    from engine.operations.backup.archiveshapes import restore_plan_shape as restore_plan_shape
+    from engine.operations.backup.archiveshapes import retention_shape as retention_shape
+    from engine.operations.backup.archiveshapes import standing_shape as standing_shape
+    from engine.operations.backup.archiveshapes import verdict_shape as verdict_shape
+    from engine.operations.backup.backups import Backup as Backup
+    from engine.operations.backup.backups import Copy as BackupCopy
+    from engine.operations.backup.backupstanding import Standing as BackupStanding
+    from engine.operations.backup.drilling import Opener as Opener
+    from engine.operations.backup.drilling import Verdict as Verdict
+    from engine.operations.backup.retaining import Decision as Decision
     from engine.operations.bulk import Bulk as Bulk
     from engine.operations.bulk import Frozen as Frozen
     from engine.operations.commanding import Command as EngineCommand
@@ -97,8 +100,6 @@ if TYPE_CHECKING:
     from engine.operations.configuring import judge_door as judge_door
     from engine.operations.configuring import load as load_settings
     from engine.operations.configuring import load_light as load_settings_light
-    from engine.operations.drilling import Opener as Opener
-    from engine.operations.drilling import Verdict as Verdict
     from engine.operations.enqueue import Enqueued as Enqueued
     from engine.operations.enqueue import prepare as check_message
     from engine.operations.enqueue import resolve as resolve_target
@@ -115,12 +116,11 @@ if TYPE_CHECKING:
     from engine.operations.reading import Page as Page
     from engine.operations.reading import TargetState as TargetState
     from engine.operations.recovery import RecoveryKit as RecoveryKit
-    from engine.operations.restoring import Plan as RestorePlan
-    from engine.operations.retaining import Decision as Decision
-    from engine.operations.salvaging import Site as Site
-    from engine.operations.salvaging import missing as database_missing
-    from engine.operations.salvaging import plan as plan_rescue
-    from engine.operations.salvaging import rescue as rescue
+    from engine.operations.restore.restoring import Plan as RestorePlan
+    from engine.operations.restore.salvaging import Site as Site
+    from engine.operations.restore.salvaging import missing as database_missing
+    from engine.operations.restore.salvaging import plan as plan_rescue
+    from engine.operations.restore.salvaging import rescue as rescue
     from engine.operations.secrets import SecretCheck as SecretCheck
     from engine.operations.secrets import SecretInfo as SecretInfo
     from engine.operations.shapes import api_key as api_key_shape

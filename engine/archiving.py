@@ -13,13 +13,13 @@ from engine.keeping import Keeping
 from engine.operations.context import Context, writable
 
 if TYPE_CHECKING:
-    from engine.operations.applying import Restored
-    from engine.operations.backups import Backup
-    from engine.operations.backupstanding import Standing
+    from engine.operations.backup.backups import Backup
+    from engine.operations.backup.backupstanding import Standing
+    from engine.operations.backup.drilling import Opener, Verdict
+    from engine.operations.backup.retaining import Decision
     from engine.operations.commanding import Command, Performer, Report
-    from engine.operations.drilling import Opener, Verdict
-    from engine.operations.restoring import Plan
-    from engine.operations.retaining import Decision
+    from engine.operations.restore.applying import Restored
+    from engine.operations.restore.restoring import Plan
 
 BACKUP, RESTORE = "backup", "restore"
 
@@ -34,25 +34,25 @@ class Archiving(Keeping):
 
     def backups(self) -> list[Backup]:
         """Every backup in the folder and those of the ledger, newest first."""
-        from engine.operations import backups
+        from engine.operations.backup import backups
 
         return backups.listing(self.context)
 
     def backup(self, word: str) -> Backup:
         """One backup by file name, path or number. Raises NotFound."""
-        from engine.operations import backups
+        from engine.operations.backup import backups
 
         return backups.get(self.context, word)
 
     def backup_standing(self) -> Standing:
         """How it stands with backups: what is proven, what comes next, room, what is under way; opens no file."""
-        from engine.operations import backupstanding
+        from engine.operations.backup import backupstanding
 
         return backupstanding.standing(self.context)
 
     def backup_file(self, word: str) -> Path:
         """The file of a backup: a path, or a name in the folder. Raises NotFound."""
-        from engine.operations import backups
+        from engine.operations.backup import backups
 
         return backups.find_file(self.context, word)
 
@@ -78,7 +78,7 @@ class Archiving(Keeping):
 
     def backup_verify(self, word: str, *, opener: Opener | None = None, report: Report | None = None) -> Verdict:
         """Read a backup's file again: every sum, the manifest, its signature. Raises NotFound."""
-        from engine.operations import drilling
+        from engine.operations.backup import drilling
 
         return drilling.verify(self.context, self.backup_file(word), report=report, opened=opener)
 
@@ -91,13 +91,13 @@ class Archiving(Keeping):
         report: Report | None = None,
     ) -> Verdict:
         """Restore a backup into a scratch directory and look at everything; kit: a recovery kit and its passphrase."""
-        from engine.operations import drilling
+        from engine.operations.backup import drilling
 
         return drilling.drill(self.context, self.backup_file(word), report=report, kit=kit, opened=opener)
 
     def backup_prune(self, *, dry_run: bool = False, report: Report | None = None) -> list[Decision]:
         """Remove what retention does not keep; say of each backup why it stays or goes."""
-        from engine.operations import retaining
+        from engine.operations.backup import retaining
 
         return retaining.prune(self.context, dry_run=dry_run, report=report)
 
@@ -110,7 +110,7 @@ class Archiving(Keeping):
 
         Raises StorageFull, NotPossible while another one is made, TryAgain when the engine does not take it.
         """
-        from engine.operations import backups
+        from engine.operations.backup import backups
 
         arguments = {"folder": None if folder is None else str(folder), "drill": drill}
         done = self._have_done(BACKUP, arguments, report)
@@ -122,7 +122,8 @@ class Archiving(Keeping):
         self, word: str, *, trust: Sequence[str] = (), opener: Opener | None = None, report: Report | None = None
     ) -> Plan:
         """Say what a restore would change. Touches nothing. Raises NotFound, ArchiveRefused."""
-        from engine.operations import drilling, restoring
+        from engine.operations.backup import drilling
+        from engine.operations.restore import restoring
 
         with drilling.plain(self.context, self.backup_file(word), opener) as file:
             return restoring.plan(self.context, file, trust=trust, report=report)
@@ -143,7 +144,7 @@ class Archiving(Keeping):
 
         Raises NotFound, ArchiveRefused, NotPossible, StorageFull; then everything is as it was before.
         """
-        from engine.operations import drilling
+        from engine.operations.backup import drilling
 
         writable(self.context)
         with drilling.plain(self.context, self.backup_file(word), opener) as file:
@@ -197,7 +198,7 @@ class Archiving(Keeping):
 
     def _forget_what_was(self) -> None:
         """Another database stands in the place of the one that was read."""
-        from engine.operations import applying
+        from engine.operations.restore import applying
 
         applying.forget_what_was(self.context)
 
@@ -206,7 +207,7 @@ class Archiving(Keeping):
         return nullcontext()
 
     def _restore(self, context: Context, arguments: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-        from engine.operations import applying
+        from engine.operations.restore import applying
 
         done: Restored = applying.apply(
             context,
@@ -222,7 +223,7 @@ class Archiving(Keeping):
 
 
 def _backup(context: Context, arguments: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from engine.operations import backups
+    from engine.operations.backup import backups
     from engine.rules.backups import Kind
 
     folder = arguments.get("folder")

@@ -99,7 +99,8 @@ class Upkeep:
 
 def chores() -> tuple[tuple[int, Chore], ...]:
     """Return what an owner does besides delivering."""
-    from engine.operations import backupwatch, checkpointing, commanding, gate, guarding, inbound, witnessing
+    from engine.operations import checkpointing, commanding, gate, guarding, inbound, witnessing
+    from engine.operations.backup import backupwatch
 
     return (
         (gate.FLUSH_EVERY_S, gate.flush_gate),
@@ -115,7 +116,7 @@ def chores() -> tuple[tuple[int, Chore], ...]:
 
 def slow_chores() -> tuple[tuple[int, Slow], ...]:
     """Return what an owner does besides, and that may take long."""
-    from engine.operations import backupwatch, copies
+    from engine.operations.backup import backupwatch, copies
 
     return (
         (backupwatch.LOOK_EVERY_S, backupwatch.verify_old),

@@ -13,10 +13,10 @@ from engine.engine import Engine
 from engine.host.archive.reader import open_archive
 from engine.host.paths import paths
 from engine.model import Settings
-from engine.operations.backups import Backup
-from engine.operations.backupstanding import Standing
+from engine.operations.backup.backups import Backup
+from engine.operations.backup.backupstanding import Standing
 from engine.operations.context import Context, Machine
-from engine.operations.restoring import Plan
+from engine.operations.restore.restoring import Plan
 from engine.rules.backups import Kind, Name, Proof
 from engine.store import backups, copies
 from screenshots import demo

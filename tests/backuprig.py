@@ -1,6 +1,6 @@
 """Backups for tests of what is done with them: real archives of a real outbox, signed, in a ledger, in one process.
 
-Faster than operations.backups.create, and able to lie: a test can change what the manifest says before it is signed.
+Faster than operations.backup.backups.create and able to lie: a test can change what the manifest says before it is signed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 from engine.host.archive.writer import ZipWriter
 from engine.host.paths import paths
 from engine.model import Settings
-from engine.operations import signing, vault
+from engine.operations import vault
+from engine.operations.backup import signing
 from engine.operations.context import Context, Machine
 from engine.rules.backups import DATABASE, FORMAT, RESTORE, Kind, Name, Proof
 from engine.rules.durations import rfc3339

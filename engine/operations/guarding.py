@@ -82,7 +82,7 @@ def _differs(kind: Kind, found: Finding, known: store.Incident) -> bool:
 def permissions(context: Context) -> None:
     """Look at the modes of everything that only we should read or change."""
     from engine.host.exposure import exposed
-    from engine.operations import backups
+    from engine.operations.backup import backups
 
     if context.machine.paths is None:
         return

@@ -132,7 +132,7 @@ def _vault_checks(context: Context) -> list[Check]:
 
 
 def _backup_checks(context: Context) -> list[Check]:
-    from engine.operations import backuphealth
+    from engine.operations.backup import backuphealth
 
     return backuphealth.checks(context)
 
@@ -221,7 +221,7 @@ def _disk_check(paths: Paths) -> Check:
 
 def _with_folder(context: Context, paths: Paths) -> Paths:
     """Return the paths with the backups where the configuration has them."""
-    from engine.operations import backups
+    from engine.operations.backup import backups
 
     return paths if context.machine.paths is None else paths._replace(backups=backups.folder(context))
 

@@ -115,7 +115,7 @@ def _checkpoint_age(context: Context, now_ms: int) -> Family:
 
 def _of_backups(context: Context, now_ms: int) -> list[Family]:
     """Ages without a sample before the first proven one: 0 would mean that one was proven just now."""
-    from engine.operations import backuphealth
+    from engine.operations.backup import backuphealth
 
     found = backuphealth.figures(context, now_ms)
     last = found.proven

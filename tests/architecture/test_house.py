@@ -97,7 +97,7 @@ def test_sql_stands_in_the_store_alone() -> None:
     # A migration's own row is written by the module that runs migrations, and an unknown file is looked at before
     # anything is known of it. RESTORE.md shows statements to whoever has nothing but sqlite3.
     looking = {"engine/store/opening.py", "engine/store/judging.py", "engine/store/snapshot.py"}
-    assert set(found) <= {"engine/store/migrate.py", "engine/operations/restorenote.py", *looking}
+    assert set(found) <= {"engine/store/migrate.py", "engine/operations/backup/restorenote.py", *looking}
 
 
 def test_one_module_begins_transactions() -> None:
@@ -115,7 +115,7 @@ def test_one_sqlite_library_for_the_whole_process() -> None:
     assert importers["pysqlite3"] == []
     outside = [name for name in importers["sqlite3"] if not name.startswith("engine/store/")]
     # They use a connection that the store lends them, or look at the library's version.
-    lent = {"engine/operations/applying.py", "engine/operations/doctor.py"}
+    lent = {"engine/operations/restore/applying.py", "engine/operations/doctor.py"}
     assert set(outside) <= {*lent, "engine/operations/health.py"}
 
 

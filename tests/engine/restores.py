@@ -15,10 +15,12 @@ from engine.host.archive.reader import open_archive
 from engine.host.archive.writer import ZipWriter
 from engine.host.paths import Paths, paths
 from engine.model import Outcome, Settings
-from engine.operations import applying, backups, rescuing, restoring, rotating, signing, verifying
-from engine.operations.applying import Restored
+from engine.operations import rotating, verifying
+from engine.operations.backup import backups, signing
 from engine.operations.context import Machine
-from engine.operations.restoring import Plan
+from engine.operations.restore import applying, rescuing, restoring
+from engine.operations.restore.applying import Restored
+from engine.operations.restore.restoring import Plan
 from engine.operations.vault import Provider
 from engine.rules.backups import DATABASE, Kind
 from tests.support import Box, EventLog, FakeClock, opened_box, settings

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from engine.errors import ArchiveForged, NotPossible
-from engine.operations import rotating, signing
+from engine.operations import rotating
+from engine.operations.backup import signing
+from engine.operations.backup.signing import KEY_FILE, Authenticity
 from engine.operations.context import Context, Machine
-from engine.operations.signing import KEY_FILE, Authenticity
 from engine.operations.vault import Provider, Signer
 from engine.rules.backups import statement
 from engine.store import backups

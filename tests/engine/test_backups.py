@@ -21,11 +21,12 @@ import pytest
 
 from engine.errors import ArchiveRefused, ChronosError, NotFound, NotPossible, VaultLocked
 from engine.host.age import decrypt
-from engine.operations import auditing, backups, rotating, verifying
-from engine.operations.backups import Backup
+from engine.operations import auditing, rotating, verifying
+from engine.operations.backup import backups
+from engine.operations.backup.backups import Backup
+from engine.operations.backup.signing import KEY_FILE
 from engine.operations.commanding import Stopped
 from engine.operations.context import Machine
-from engine.operations.signing import KEY_FILE
 from engine.operations.vault import Provider
 from engine.rules.backups import Kind, Name, Proof, parse_name
 from engine.store import backups as ledger
@@ -465,7 +466,7 @@ KILLED = """
     import sys
     from pathlib import Path
     from engine.clock import SystemClock
-    from engine.operations import backups
+    from engine.operations.backup import backups
     from engine.operations.context import Machine
     from engine.rules.backups import Kind
     from tests.support import data_dir, opened_box
@@ -515,7 +516,8 @@ FULL = """
     import json, os, subprocess, sys
     from pathlib import Path
     from engine.errors import StorageFull
-    from engine.operations import auditing, backups
+    from engine.operations import auditing
+    from engine.operations.backup import backups
     from engine.operations.context import Machine
     from engine.rules.backups import Kind, Proof
     from tests.support import data_dir, opened_box

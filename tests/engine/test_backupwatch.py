@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from engine.operations import backuphealth, backups, backupwatch, drilling, incidents, metrics
+from engine.operations import incidents, metrics
+from engine.operations.backup import backuphealth, backups, backupwatch, drilling
 from engine.operations.commanding import Command
 from engine.operations.health import Check, Level
 from engine.rules.backups import Kind, Proof

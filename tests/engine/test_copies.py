@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.operations import copies
+from engine.operations.backup import copies
 from engine.operations.commanding import Stopped
 from engine.operations.context import Context, Machine
 from engine.rules.backups import Kind, Proof

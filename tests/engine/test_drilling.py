@@ -15,9 +15,10 @@ import pytest
 
 from engine.errors import BadInput, NotFound, NotPossible
 from engine.host.rootkeys.choosing import Provider
-from engine.operations import backups, drilling, recovery, rotating, secrets, unlocking
+from engine.operations import recovery, rotating, secrets
+from engine.operations.backup import backups, drilling, unlocking
+from engine.operations.backup.drilling import Opener
 from engine.operations.commanding import Stopped
-from engine.operations.drilling import Opener
 from engine.rules.backups import Kind, Proof
 from engine.store import audit
 from tests.backuprig import box_with_paths, enter, listed, make_archive

@@ -16,7 +16,8 @@ import pytest
 from engine.errors import ArchiveForged, ArchiveRefused
 from engine.host.archive.reader import open_archive
 from engine.host.archive.writer import ZipWriter
-from engine.operations import apikeys, copies, drilling, retaining, signing
+from engine.operations import apikeys
+from engine.operations.backup import copies, drilling, retaining, signing
 from engine.operations.vault import Signer
 from engine.rules.apikeys import Scope
 from engine.rules.backups import DATABASE, Proof, statement

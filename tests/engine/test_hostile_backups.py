@@ -25,7 +25,7 @@ from engine.engine import Engine
 from engine.errors import ChronosError
 from engine.host.paths import paths
 from engine.model import Attachment, NewMessage
-from engine.operations import signing
+from engine.operations.backup import signing
 from engine.operations.vault import Provider
 from engine.rules.backups import DATABASE, Proof
 from tests.engine import hostile

@@ -20,8 +20,9 @@ from engine.errors import AlreadyOwned, ArchiveForged, ArchiveRefused, DatabaseU
 from engine.host.locks import EngineLock
 from engine.host.paths import paths
 from engine.host.scratch import sweep
-from engine.operations import checkpointing, restoring, secrets
-from engine.operations.staging import SCRATCH
+from engine.operations import checkpointing, secrets
+from engine.operations.restore import restoring
+from engine.operations.restore.staging import SCRATCH
 from tests.engine.restores import fingerprint, opened_site, rescue
 from tests.store.rig import ROOT
 from tests.support import EventLog, FakeClock, settings

@@ -21,7 +21,7 @@ from engine.model import OnUncertain, Outcome
 from engine.operations import acts, bulk, delivering, housekeeping
 from engine.operations.acts import Action
 from engine.operations.delivering import Claimed
-from engine.operations.settingback import stamp
+from engine.operations.restore.settingback import stamp
 from engine.store import migrate
 from tests import support
 from tests.engine.model import FITS, KEEP_MS, ROUTES, TARGETS

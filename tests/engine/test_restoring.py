@@ -16,20 +16,11 @@ import pytest
 from engine.errors import ArchiveRefused, DatabaseBusy, NotPossible, SecretMissing, Sent
 from engine.host.archive.reader import open_archive
 from engine.model import OnUncertain, Outcome
-from engine.operations import (
-    acts,
-    apikeys,
-    checkpointing,
-    housekeeping,
-    inbound,
-    reading,
-    rotating,
-    secrets,
-    settingback,
-)
+from engine.operations import acts, apikeys, checkpointing, housekeeping, inbound, reading, rotating, secrets
 from engine.operations.acts import Action
 from engine.operations.bulk import act, freeze
 from engine.operations.commanding import Stopped
+from engine.operations.restore import settingback
 from engine.rules.apikeys import Scope
 from engine.store import audit, migrate
 from engine.store.opening import APPLICATION_ID

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.errors import NotPossible, TryAgain
-from engine.operations import backups, retaining
-from engine.operations.retaining import Decision
+from engine.operations.backup import backups, retaining
+from engine.operations.backup.retaining import Decision
 from engine.rules.backups import Kind, Name, Proof
 from engine.store import audit
 from engine.store import backups as ledger

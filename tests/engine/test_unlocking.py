@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BadInput
-from engine.operations import unlocking
+from engine.operations.backup import unlocking
 from engine.operations.context import Machine
 from tests.support import opened_box, settings
 

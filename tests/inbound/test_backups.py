@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.inbound.http import documents
-from engine.operations import archiveshapes, backups
+from engine.operations.backup import archiveshapes, backups
 from engine.rules.apikeys import Scope
 from engine.rules.backups import Kind
 from tests.inbound.api import Api, assert_problem, configuration, opened_api

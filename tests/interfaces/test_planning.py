@@ -7,8 +7,8 @@ from typing import Any
 
 from chronos_tui.commands import planning
 from chronos_tui.commands.output import Painted, Part, make
-from engine.operations import archiveshapes
-from engine.operations.restoring import HeldMessage, KeyChange, Plan, SecretChange, TableChange
+from engine.operations.backup import archiveshapes
+from engine.operations.restore.restoring import HeldMessage, KeyChange, Plan, SecretChange, TableChange
 
 HOSTILE = "a\x1b]0;owned\x07\n\u202eb"
 

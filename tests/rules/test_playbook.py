@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from chronos_tui.commands import catalogue, parsing
-from engine.operations import backupwatch, configwatch, gate, guarding, refusals, tallying
+from engine.operations import configwatch, gate, guarding, refusals, tallying
+from engine.operations.backup import backupwatch
 from engine.rules import playbook
 from engine.rules.incidents import SEVERITIES, Kind, Severity, worse
 from engine.rules.playbook import Page

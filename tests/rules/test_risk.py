@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.model import State
-from engine.operations import drilling, vault
+from engine.operations import vault
 from engine.operations.acts import Action
+from engine.operations.backup import drilling
 from engine.rules import risk
 from engine.rules.incidents import Severity
 

@@ -6,7 +6,8 @@ from engine.errors import BadInput
 from engine.inbound.http.calls import Call, Reply
 from engine.inbound.http.models import AuditQuery, BackupsQuery, IncidentsQuery
 from engine.inbound.http.problems import Fault, invalid
-from engine.operations import archiveshapes, auditing, backups, incidents, shapes
+from engine.operations import auditing, incidents, shapes
+from engine.operations.backup import archiveshapes, backups
 
 
 def health(call: Call) -> Reply:

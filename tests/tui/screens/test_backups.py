@@ -21,7 +21,7 @@ from chronos_tui.widgets.textview import TextView
 from chronos_tui.widgets.underway import UnderWay
 from engine.model import State
 from engine.operations import commanding
-from engine.operations.backups import Backup
+from engine.operations.backup.backups import Backup
 from engine.rules.backups import Kind, Name, Proof
 from engine.store import backups as ledger
 from engine.store import commands
@@ -293,7 +293,7 @@ def perform(rig: Rig) -> None:
 
 def made(rig: Rig) -> Backup:
     """Make one backup at once."""
-    from engine.operations import backups
+    from engine.operations.backup import backups
 
     return backups.create(rig.engine.context, Kind.MANUAL)
 

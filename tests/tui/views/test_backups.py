@@ -9,11 +9,11 @@ import pytest
 
 from chronos_tui.views import backupdetail, backups, backupsbox
 from chronos_tui.views.spans import Document, Line, line_text, width
-from engine.operations.backups import Backup
-from engine.operations.backupstanding import Standing
+from engine.operations.backup.backups import Backup
+from engine.operations.backup.backupstanding import Standing
+from engine.operations.backup.drilling import Step, Verdict
+from engine.operations.backup.retaining import Decision
 from engine.operations.commanding import Command
-from engine.operations.drilling import Step, Verdict
-from engine.operations.retaining import Decision
 from engine.rules.backups import Kind, Proof
 from engine.store.copies import Copy
 

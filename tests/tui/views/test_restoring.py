@@ -9,7 +9,7 @@ from chronos_tui.commands import planning
 from chronos_tui.commands.output import Painted
 from chronos_tui.views import restoring
 from chronos_tui.views.spans import Document, line_text, width
-from engine.operations.restoring import HeldMessage, KeyChange, Plan, TableChange
+from engine.operations.restore.restoring import HeldMessage, KeyChange, Plan, TableChange
 from tests.tui.views.test_backups import HOSTILE, NOW_MS, command
 
 PLAN = Plan(

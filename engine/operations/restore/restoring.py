@@ -17,12 +17,13 @@ from engine.host.files import read_small
 from engine.host.log import Log
 from engine.host.paths import Paths
 from engine.model import Settings, State
-from engine.operations import revaulting, vault
+from engine.operations import vault
 from engine.operations.commanding import Report
 from engine.operations.context import Context
-from engine.operations.revaulting import SecretChange as SecretChange  # noqa: PLC0414 - handed on
-from engine.operations.revaulting import Side
-from engine.operations.staging import Prepared, paths_of, prepared, tell, without_database
+from engine.operations.restore import revaulting
+from engine.operations.restore.revaulting import SecretChange as SecretChange  # noqa: PLC0414 - handed on
+from engine.operations.restore.revaulting import Side
+from engine.operations.restore.staging import Prepared, paths_of, prepared, tell, without_database
 from engine.rules import carrying
 from engine.rules.backups import CONFIG, MOST_SMALL_BYTES
 from engine.rules.carrying import Relation, tag

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import ArchiveRefused, NotFound, NotPossible
 from engine.host import temporary
-from engine.operations import untouchable
+from engine.operations.backup import untouchable
 from engine.operations.commanding import Report
 from engine.operations.context import Context
 from engine.rules.backups import Kind, Proof, parse_name
@@ -72,7 +72,7 @@ def create(
     report: Report | None = None,
 ) -> Backup:
     """Make a backup, prove it, and only then list it. See operations.backing."""
-    from engine.operations import backing
+    from engine.operations.backup import backing
 
     return backing.create(context, kind, folder=folder, drill=drill, report=report)
 

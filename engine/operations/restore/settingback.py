@@ -16,8 +16,8 @@ from engine.operations import checkpointing
 from engine.operations.checkpointing import Checkpoint
 from engine.operations.context import Context
 from engine.operations.pruning import FOLDER
-from engine.operations.restoring import Here
-from engine.operations.staging import Prepared, configuration, paths_of
+from engine.operations.restore.restoring import Here
+from engine.operations.restore.staging import Prepared, configuration, paths_of
 from engine.rules.backups import CONFIG, MOST_SMALL_BYTES, TEMPLATES
 from engine.rules.carrying import Relation, tag
 from engine.store import audit

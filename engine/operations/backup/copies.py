@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.errors import ChronosError, NotPossible
 from engine.host.copying.base import Destination, destination
 from engine.model import RetryPolicy
-from engine.operations import untouchable
+from engine.operations.backup import untouchable
 from engine.operations.commanding import Stopped
 from engine.operations.context import Context, writable
 from engine.rules.backoff import delay_ms, gives_up, rng_for

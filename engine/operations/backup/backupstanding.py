@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.operations import backups
+from engine.operations.backup import backups
 from engine.operations.commanding import Command
 from engine.operations.context import Context
 from engine.store import archiving

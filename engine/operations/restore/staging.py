@@ -19,10 +19,10 @@ from engine.host.paths import Paths
 from engine.host.scratch import scratch
 from engine.host.temporary import cannot_write
 from engine.model import Settings
-from engine.operations import signing, untouchable
+from engine.operations.backup import signing, untouchable
+from engine.operations.backup.unlocking import signing_key_of, unlocked
 from engine.operations.commanding import Report, Telling
 from engine.operations.context import Context, Machine
-from engine.operations.unlocking import signing_key_of, unlocked
 from engine.operations.vault import Opened
 from engine.rules.backups import CONFIG, DATABASE, TEMPLATES
 from engine.rules.durations import format_size, rfc3339

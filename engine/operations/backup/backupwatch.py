@@ -13,7 +13,8 @@ from pathlib import Path
 
 from engine.errors import NotFound
 from engine.host.zone import local
-from engine.operations import backuphealth, commanding
+from engine.operations import commanding
+from engine.operations.backup import backuphealth
 from engine.operations.commanding import Command, Report
 from engine.operations.context import Context
 from engine.operations.guarding import Finding, reconcile
@@ -43,7 +44,7 @@ _SUBJECT = "backups"
 
 def chores() -> tuple[tuple[int, Callable[[Context], object]], ...]:
     """Return what the upkeep thread is to do, and every how many seconds."""
-    from engine.operations import retaining
+    from engine.operations.backup import retaining
 
     return (
         (TICK_EVERY_S, tick),
@@ -132,7 +133,7 @@ def keep_backups(context: Context) -> bool:
     newest, noted = context.database.read(work)
     if newest is None or noted == str(newest):
         return False
-    from engine.operations import retaining
+    from engine.operations.backup import retaining
 
     retaining.prune(context.acting_as(store.ENGINE))
     context.database.write(lambda tx: backupkeeping.note(tx, backupkeeping.RETAINED, str(newest)))
@@ -167,7 +168,8 @@ def _gone(tx: Tx, changed: list[tuple[int, int | None]]) -> None:
 def sweep_scratch(context: Context) -> int:
     """Remove what backups, drills and restores left that were killed; return how many files and directories."""
     from engine.host import scratch
-    from engine.operations import backups, drilling, staging
+    from engine.operations.backup import backups, drilling
+    from engine.operations.restore import staging
 
     paths = context.machine.paths
     if paths is None:
@@ -185,7 +187,7 @@ def verify_old(context: Context, report: Report | None = None) -> str | None:
     entry = context.database.read(lambda tx: ledger.longest_unread(tx, before_ms))
     if entry is None:
         return None
-    from engine.operations import drilling
+    from engine.operations.backup import drilling
 
     try:
         drilling.verify(context.acting_as(store.ENGINE), Path(entry.folder, entry.name), report=report)

@@ -11,15 +11,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 
 from engine.errors import ChronosError, NotPossible
-from engine.operations import checkpointing, restoring, settingback, vault
+from engine.operations import checkpointing, vault
 from engine.operations.commanding import Report
 from engine.operations.context import Context, writable
-from engine.operations.rescuing import rescue as rescue  # noqa: PLC0414 - handed on
-from engine.operations.restored import FAILED, record, restored
-from engine.operations.restored import Restored as Restored  # noqa: PLC0414 - handed on
-from engine.operations.restored import document as document  # noqa: PLC0414 - handed on
-from engine.operations.restoring import Here, Outcome, begin, complete
-from engine.operations.staging import Prepared, paths_of, prepared, tell
+from engine.operations.restore import restoring, settingback
+from engine.operations.restore.rescuing import rescue as rescue  # noqa: PLC0414 - handed on
+from engine.operations.restore.restored import FAILED, record, restored
+from engine.operations.restore.restored import Restored as Restored  # noqa: PLC0414 - handed on
+from engine.operations.restore.restored import document as document  # noqa: PLC0414 - handed on
+from engine.operations.restore.restoring import Here, Outcome, begin, complete
+from engine.operations.restore.staging import Prepared, paths_of, prepared, tell
 from engine.rules.backups import Kind
 from engine.rules.carrying import Relation
 from engine.store import audit
@@ -77,7 +78,7 @@ def _apply(
     planned: str,
     with_configuration: bool,
 ) -> Restored:
-    from engine.operations import backups
+    from engine.operations.backup import backups
 
     began_ms = context.clock.monotonic_ms()
     restoring.unlock_here(context)

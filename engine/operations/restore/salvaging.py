@@ -18,9 +18,9 @@ from engine.model import Settings
 from engine.operations import configuring
 
 if TYPE_CHECKING:
+    from engine.operations.backup.unlocking import Opener
     from engine.operations.commanding import Report
-    from engine.operations.restoring import Plan
-    from engine.operations.unlocking import Opener
+    from engine.operations.restore.restoring import Plan
 
 
 class Site(NamedTuple):
@@ -43,7 +43,7 @@ def plan(
 
     Raises NotFound, ArchiveRefused, BadInput and NotPossible where nothing opens the file, StorageFull, ConfigError.
     """
-    from engine.operations import restoring
+    from engine.operations.restore import restoring
 
     settings, paths = _known(site)
     with _plain(settings, paths, site, word, opener) as file:
@@ -76,7 +76,7 @@ def rescue(
 
     Raises what `plan` raises, AlreadyOwned while an engine runs.
     """
-    from engine.operations import rescuing, restored
+    from engine.operations.restore import rescuing, restored
 
     settings, paths = _known(site)
     with _plain(settings, paths, site, word, opener) as file:
@@ -104,8 +104,8 @@ def _known(site: Site) -> tuple[Settings, Paths]:
 @contextmanager
 def _plain(settings: Settings, paths: Paths, site: Site, word: str, opener: Opener | None) -> Iterator[Path]:
     """Give the ZIP, decrypted where it has to be, by what was named or by what the environment holds."""
-    from engine.operations import backups, drilling
-    from engine.operations.staging import without_database
+    from engine.operations.backup import backups, drilling
+    from engine.operations.restore.staging import without_database
 
     ensure_private_dir(paths.data_dir)  # a clean machine has none, and what is unpacked needs room somewhere
     with (

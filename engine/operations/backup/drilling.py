@@ -26,15 +26,16 @@ from engine.errors import (
 from engine.host import children
 from engine.host.archive import apart
 from engine.host.scratch import scratch
-from engine.operations import recovery, signing, untouchable
+from engine.operations import recovery
+from engine.operations.backup import signing, untouchable
+from engine.operations.backup.unlocking import Opener as Opener  # noqa: PLC0414 - handed on
+from engine.operations.backup.unlocking import decrypt_into, signing_key_of, unlocked
+from engine.operations.backup.unlocking import own_opener as own_opener  # noqa: PLC0414 - handed on
+from engine.operations.backup.verdicts import Step as Step  # noqa: PLC0414 - handed on
+from engine.operations.backup.verdicts import Steps
+from engine.operations.backup.verdicts import Verdict as Verdict  # noqa: PLC0414 - handed on
 from engine.operations.commanding import Report, Stopped
 from engine.operations.context import Context
-from engine.operations.unlocking import Opener as Opener  # noqa: PLC0414 - handed on
-from engine.operations.unlocking import decrypt_into, signing_key_of, unlocked
-from engine.operations.unlocking import own_opener as own_opener  # noqa: PLC0414 - handed on
-from engine.operations.verdicts import Step as Step  # noqa: PLC0414 - handed on
-from engine.operations.verdicts import Steps
-from engine.operations.verdicts import Verdict as Verdict  # noqa: PLC0414 - handed on
 from engine.rules.backups import DATABASE, Kind, Proof, parse_name
 from engine.rules.durations import format_size
 from engine.store import audit, backups, judging
@@ -317,7 +318,7 @@ def _adopted(context: Context, found: Verdict) -> backups.Entry | None:
 
     None for every other file, and for an encrypted one: what is inside was looked at in a copy that is gone.
     """
-    from engine.operations import backups as known
+    from engine.operations.backup import backups as known
 
     file = Path(os.path.abspath(found.file))  # noqa: PTH100 - as the ledger names it
     name = parse_name(file.name)

@@ -14,11 +14,12 @@ from engine.host.locks import EngineLock, WriteTurn
 from engine.host.log import Log
 from engine.host.paths import Paths
 from engine.model import Settings
-from engine.operations import checkpointing, restoring, settingback, vault
+from engine.operations import checkpointing, vault
 from engine.operations.commanding import Report
 from engine.operations.context import Context
-from engine.operations.restored import Restored, record, restored
-from engine.operations.staging import Prepared, prepared, tell, without_database
+from engine.operations.restore import restoring, settingback
+from engine.operations.restore.restored import Restored, record, restored
+from engine.operations.restore.staging import Prepared, prepared, tell, without_database
 
 _WAIT_S = 5.0
 _UNFINISHED = b"A restore was cut off here. Run 'chronos restore apply' again; the old files are in damaged-*.\n"

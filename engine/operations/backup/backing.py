@@ -30,12 +30,13 @@ from engine.host.archive.reader import open_archive
 from engine.host.archive.writer import ZipWriter
 from engine.host.files import ensure_private_dir, read_small
 from engine.host.paths import Paths
-from engine.operations import backups as known
-from engine.operations import checkpointing, restorenote, signing, untouchable, vault
-from engine.operations.backups import Backup
+from engine.operations import checkpointing, vault
+from engine.operations.backup import backups as known
+from engine.operations.backup import restorenote, signing, untouchable
+from engine.operations.backup.backups import Backup
+from engine.operations.backup.verdicts import Verdict
 from engine.operations.commanding import Report, Stopped, Telling
 from engine.operations.context import Context, writable
-from engine.operations.verdicts import Verdict
 from engine.rules.backups import (
     CONFIG,
     FORMAT,
@@ -221,7 +222,7 @@ class _Making:
         """Read it again as a stranger would, and restore it into a scratch directory. Raises ArchiveRefused."""
         verdict = None
         if drill:
-            from engine.operations import drilling
+            from engine.operations.backup import drilling
 
             verdict = drilling.drill_archive(self._context, archive, report=self._tell)
             if verdict.proof is Proof.FAILED:

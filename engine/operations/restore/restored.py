@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.operations import revaulting
 from engine.operations.context import Context
-from engine.operations.restoring import HeldMessage, Here, Outcome, Plan
-from engine.operations.staging import Prepared
+from engine.operations.restore import revaulting
+from engine.operations.restore.restoring import HeldMessage, Here, Outcome, Plan
+from engine.operations.restore.staging import Prepared
 from engine.rules.durations import rfc3339
 from engine.store import audit
 
@@ -38,7 +38,7 @@ class Restored:
 
 def document(done: Restored) -> Mapping[str, Any]:
     """Return it as it is stored and printed."""
-    from engine.operations.archiveshapes import restored_shape
+    from engine.operations.backup.archiveshapes import restored_shape
 
     return restored_shape(done)
 

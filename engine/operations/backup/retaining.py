@@ -13,8 +13,8 @@ from pathlib import Path
 from engine.errors import NotPossible, TryAgain
 from engine.host.files import sync_dir
 from engine.host.zone import local
-from engine.operations import backups
-from engine.operations.backups import Backup
+from engine.operations.backup import backups
+from engine.operations.backup.backups import Backup
 from engine.operations.commanding import Report
 from engine.operations.context import Context, writable
 from engine.rules import retention

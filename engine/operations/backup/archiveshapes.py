@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from engine.operations.shapes import stamp
 
 if TYPE_CHECKING:
-    from engine.operations.backups import Backup, Copy
-    from engine.operations.backupstanding import Standing
+    from engine.operations.backup.backups import Backup, Copy
+    from engine.operations.backup.backupstanding import Standing
+    from engine.operations.backup.drilling import Step, Verdict
+    from engine.operations.backup.retaining import Decision
     from engine.operations.commanding import Command
-    from engine.operations.drilling import Step, Verdict
-    from engine.operations.restored import Restored
-    from engine.operations.restoring import HeldMessage, Plan
-    from engine.operations.retaining import Decision
+    from engine.operations.restore.restored import Restored
+    from engine.operations.restore.restoring import HeldMessage, Plan
 
 
 def backup_shape(found: Backup) -> dict[str, Any]:
