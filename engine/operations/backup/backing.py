@@ -28,27 +28,15 @@ from engine.host import children, temporary
 from engine.host.archive import apart
 from engine.host.archive.reader import open_archive
 from engine.host.archive.writer import ZipWriter
-from engine.host.files import ensure_private_dir, read_small
-from engine.host.paths import Paths
+from engine.host.files import ensure_private_dir
 from engine.operations import checkpointing, vault
 from engine.operations.backup import backups as known
-from engine.operations.backup import restorenote, signing, untouchable
+from engine.operations.backup import beside, restorenote, signing
 from engine.operations.backup.backups import Backup
 from engine.operations.backup.verdicts import Verdict
 from engine.operations.commanding import Report, Stopped, Telling
 from engine.operations.context import Context, writable
-from engine.rules.backups import (
-    CONFIG,
-    FORMAT,
-    MOST_MEMBERS,
-    MOST_SMALL_BYTES,
-    RESTORE,
-    TEMPLATES,
-    Kind,
-    Name,
-    Proof,
-    allowed,
-)
+from engine.rules.backups import FORMAT, RESTORE, Kind, Name, Proof
 from engine.rules.durations import format_size, rfc3339
 from engine.store import audit, copies, snapshot
 from engine.store import backups as store
@@ -59,12 +47,6 @@ CREATED, FAILED = "backup.created", "backup.failed"
 _SPARE_BYTES = 64 * 1024 * 1024
 _MEMORY_BYTES = 512 * 1024 * 1024
 """Of address space, most of which is never touched: a snapshot stays at 25 MiB."""
-
-_MOST_BESIDE_BYTES = 64 * 1024 * 1024
-"""Of configuration and templates together, which are held in memory."""
-
-_OTHER_MEMBERS = 4
-"""The database, RESTORE.md, the manifest and the sums."""
 
 _NAME_TRIES = 5
 _STAGES = {"copying": "copying the database", "packing": "packing", "encrypting": "encrypting"}
@@ -206,7 +188,7 @@ class _Making:
             with archive.open("r+b") as file:
                 writer = ZipWriter.resume(file, self._at_ms, [taken.entry])
                 members = [taken.member]
-                members += [writer.add_stored(name, data) for name, data in _beside(context)]
+                members += [writer.add_stored(name, data) for name, data in beside.files(context)]
                 note = restorenote.text(manifest, [*(member.name for member in members), RESTORE])
                 members.append(writer.add_stored(RESTORE, note.encode()))
                 manifest["members"] = {member.name: member.document() for member in members}
@@ -366,55 +348,6 @@ def _sign_head(context: Context) -> None:
         checkpointing.make(context)
     except (VaultLocked, VaultDamaged, NotPossible) as error:
         context.log.event("INFO", "backup_without_checkpoint", reason=str(error))
-
-
-# What belongs to it
-
-
-def _beside(context: Context) -> list[tuple[str, bytes]]:
-    """Return configuration and templates, in the order of an archive. What cannot go in is left out, and said."""
-    paths = context.machine.paths
-    if paths is None:
-        return []
-    found: list[tuple[str, bytes]] = []
-    left = _MOST_BESIDE_BYTES
-    for name, path in [(CONFIG, paths.config_file), *_templates(context, paths)]:
-        try:
-            _may_go_in(context, name, path)
-            if len(found) == MOST_MEMBERS - _OTHER_MEMBERS:
-                raise ConfigError([f"is one of more than {len(found)} files, which is all that a backup takes"])
-            data = read_small(path, MOST_SMALL_BYTES)
-            if len(data) > left:
-                raise ConfigError([f"is beyond the {format_size(_MOST_BESIDE_BYTES)} that a backup takes of these"])
-        except FileNotFoundError:
-            continue
-        except ConfigError as error:
-            context.log.event("WARNING", "backup_left_out", file=str(path), reason=str(error))
-            continue
-        left -= len(data)
-        found.append((name, data))
-    return found
-
-
-def _templates(context: Context, paths: Paths) -> list[tuple[str, Path]]:
-    folder = paths.config_file.with_name(TEMPLATES.rstrip("/"))
-    try:
-        return sorted((f"{TEMPLATES}{path.name}", path) for path in folder.iterdir() if not path.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        context.log.event("WARNING", "backup_left_out", file=str(folder), reason=error.strerror or str(error))
-        return []
-
-
-def _may_go_in(context: Context, name: str, path: Path) -> None:
-    """Raise ConfigError for what is left out. A template that is a link may lead to a key, whatever it is called."""
-    if not allowed(name):
-        raise ConfigError(["has a name that a backup does not take"])
-    if name != CONFIG and path.is_symlink():
-        raise ConfigError(["is a link, which a backup does not follow"])
-    if untouchable.in_use(context, path):
-        raise ConfigError(["is the database that is in use"])
 
 
 def _sha256(path: Path) -> str:
