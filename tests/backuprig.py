@@ -1,6 +1,6 @@
 """Backups for tests of what is done with them: real archives of a real outbox, signed, in a ledger, in one process.
 
-Faster than operations.backup.backups.create and able to lie: a test can change what the manifest says before it is signed.
+Faster than operations.backup.backups.create and able to lie: a test can change what the manifest says before signing.
 """
 
 from __future__ import annotations
