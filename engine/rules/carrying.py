@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-HELD_BY_RESTORE = "restored: "
-"""How the reason of every message begins that a restore holds."""
-
 
 class Policy(StrEnum):
     """Whose rows a restored database has, where both today's database ("here") and the backup have some.

@@ -88,6 +88,8 @@ def test_where_there_are_keys_a_stranger_s_is_refused_whatever_it_says_whose_it_
         with pytest.raises(ArchiveRefused):
             ask(file)
     assert drilling.drill(site.context, file).proof is not Proof.PROVEN
+    looked_at = drilling.verify(site.context, file)
+    assert (looked_at.ok, looked_at.authenticity) == (False, "forged")
     assert site.states() == {"queued": 1}
 
 
